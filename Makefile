@@ -1,0 +1,267 @@
+# Postern. `make` builds build/postern; `make demo` and `make check` also install what is missing (Debian 12).
+# CC=clang builds with clang; CONFIG=asan builds with the sanitizers into build/asan. `make help` lists the targets.
+
+CC	?= gcc
+ifeq ($(origin CC),default)
+CC	= gcc
+endif
+PREFIX	?= /usr/local
+DESTDIR	?=
+CONFIG	?= release
+PYTHON	= /usr/bin/python3
+VERSION	= 0.1.0
+JOBS	?= $(shell nproc 2>/dev/null || echo 2)
+
+ifeq ($(PREFIX),/usr)
+sysconfdir	?= /etc
+else
+sysconfdir	?= $(PREFIX)/etc
+endif
+
+ifeq ($(CONFIG),release)
+out	= build
+else
+out	= build/$(CONFIG)
+endif
+
+# ---- what we build with ----------------------------------------------------------------------------------------------
+
+packages	= wolfssl libsasl2 libconfig libcrypto
+cppflags	= -I. -D_GNU_SOURCE -DPOSTERN_VERSION='"$(VERSION)"'
+warnings	= -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+		  -Wwrite-strings -Wformat=2 -Wvla -Wundef -Wno-unused-parameter
+cflags		= -std=gnu11 -g -O2 -fno-strict-aliasing $(warnings)
+ldflags		=
+hardening	= -fPIE -fstack-protector-strong -fstack-clash-protection
+ifeq ($(CONFIG),release)
+hardening	+= -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+endif
+ldhardening	= -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
+ifeq ($(CONFIG),asan)
+cflags		+= -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+ldflags		+= -fsanitize=address,undefined
+endif
+ifeq ($(CONFIG),fuzz)
+CC		= clang
+cflags		+= -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+ldflags		+= -fsanitize=address,undefined
+endif
+
+pkg_cflags	:= $(shell pkg-config --cflags $(packages) 2>/dev/null)
+pkg_libs	:= $(shell pkg-config --libs $(packages) 2>/dev/null)
+libs		= $(pkg_libs) -lev
+
+compile		= $(CC) $(cppflags) $(cflags) $(hardening) $(pkg_cflags) $(CFLAGS)
+link		= $(CC) $(cflags) $(ldflags) $(ldhardening) $(LDFLAGS)
+
+# V=1 shows the whole commands.
+ifeq ($(V),1)
+say		= @:
+quiet		=
+else
+say		= @echo
+quiet		= @
+endif
+
+sources		= $(wildcard frontend/*.c auth/*.c protocols/*.c)
+objects		= $(sources:%.c=$(out)/obj/%.o)
+library		= $(out)/libpostern.a
+
+unit_sources	= $(wildcard tests/unit/test_*.c)
+unit_programs	= $(unit_sources:tests/unit/%.c=$(out)/unit/%)
+fuzz_sources	= $(wildcard tests/fuzz/fuzz_*.c)
+fuzz_programs	= $(fuzz_sources:tests/fuzz/%.c=$(out)/%)
+fuzz_runs	= $(fuzz_sources:tests/fuzz/%.c=run-%)
+support_sources	= $(wildcard tests/support/*.c)
+support_objects	= $(support_sources:%.c=$(out)/obj/%.o)
+test_sources	= $(wildcard tests/unit/*.c) $(fuzz_sources) $(support_sources)
+all_text	= $(sources) $(test_sources) $(wildcard frontend/*.h auth/*.h protocols/*.h tests/*/*.h)
+
+FUZZ_SECONDS	?= 60
+E2E		?= tests/e2e
+VALGRIND_E2E	?= tests/e2e/test_clients.py
+valgrind	= valgrind -q --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all demo check unit e2e asan valgrind fuzz bench tidy format format-check install uninstall clean help \
+	needs compile-commands objects unit-programs clang-objects $(fuzz_runs) FORCE
+
+all: needs $(out)/postern compile-commands
+
+# ---- objects and programs --------------------------------------------------------------------------------------------
+
+$(out)/postern: $(out)/obj/frontend/main.o $(library)
+	$(say) "  LINK $@"
+	$(quiet)$(link) -o $@ $^ $(libs)
+
+$(library): $(filter-out $(out)/obj/frontend/main.o,$(objects))
+	$(quiet)rm -f $@
+	$(quiet)ar rcs $@ $^
+
+$(out)/obj/%.o: %.c $(out)/flags | needs
+	@mkdir -p $(@D)
+	$(say) "  CC   $<"
+	$(quiet)$(compile) -MMD -MP -c -o $@ $<
+
+$(out)/unit/%: $(out)/obj/tests/unit/%.o $(support_objects) $(library)
+	@mkdir -p $(@D)
+	$(say) "  LINK $@"
+	$(quiet)$(link) -o $@ $^ -lcmocka $(libs)
+
+$(out)/fuzz_%: $(out)/obj/tests/fuzz/fuzz_%.o $(support_objects) $(library)
+	$(say) "  LINK $@"
+	$(quiet)$(link) -fsanitize=fuzzer -o $@ $^ $(libs)
+
+# Changes only when the compiler or its flags do, so that objects of two kinds are never linked together.
+$(out)/flags: FORCE
+	$(shell mkdir -p $(@D))$(file >$@.new,$(compile) / $(link))
+	@cmp -s $@.new $@ && rm -f $@.new || mv -f $@.new $@
+
+-include $(wildcard $(out)/obj/*/*.d $(out)/obj/*/*/*.d)
+
+objects: $(objects)
+
+unit-programs: $(unit_programs)
+
+clang-objects:
+	@$(MAKE) --no-print-directory CC=clang out=build/clang objects
+
+compile-commands: build/compile_commands.json
+
+quoted		= $(subst ",\",$(subst \,\\,$1))
+entry		= {"directory": "$(CURDIR)", "file": "$(file)", "command": "$(call quoted,$(compile)) -c $(file)"}
+comma		= ,
+
+build/compile_commands.json: $(out)/flags $(sources) $(test_sources)
+	$(shell mkdir -p $(@D))$(file >$@,[$(subst } {,}$(comma) {,$(foreach file,$(sources) $(test_sources),$(entry)))])
+	@:
+
+# Says which Debian package brings what is missing. libev has no .pc file there.
+needs:
+	@missing=; \
+	command -v $(firstword $(CC)) >/dev/null || missing="$$missing $(notdir $(firstword $(CC)))"; \
+	if command -v pkg-config >/dev/null; then \
+		for pair in wolfssl:libwolfssl-dev libsasl2:libsasl2-dev libconfig:libconfig-dev libcrypto:libssl-dev; do \
+			pkg-config --exists $${pair%:*} || missing="$$missing $${pair#*:}"; \
+		done; \
+	else \
+		missing="$$missing pkg-config libwolfssl-dev libsasl2-dev libconfig-dev libssl-dev"; \
+	fi; \
+	echo '#include <ev.h>' | $(CC) -E - >/dev/null 2>&1 || missing="$$missing libev-dev"; \
+	if [ -n "$$missing" ]; then \
+		echo "Missing, by the name of the Debian package:$$missing" >&2; \
+		echo "Install with: apt-get install$$missing   (make demo and make check do it themselves)" >&2; \
+		exit 1; \
+	fi
+
+# ---- the two commands ------------------------------------------------------------------------------------------------
+# They call make again after the installation, since pkg-config may only be there then.
+
+demo:
+	@tests/support/install-deps.sh demo
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@POSTERN=$(abspath $(out)/postern) $(PYTHON) -B tests/demo/demo.py $(if $(ONCE),--once) $(if $(PORT_BASE),--port-base $(PORT_BASE))
+
+check:
+	@tests/support/install-deps.sh test
+	@$(MAKE) --no-print-directory -j$(JOBS) all unit-programs
+	@$(MAKE) --no-print-directory -j$(JOBS) clang-objects
+	@$(MAKE) --no-print-directory format-check
+	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory e2e
+	@echo "make check: all passed"
+
+# ---- tests -----------------------------------------------------------------------------------------------------------
+
+unit: $(unit_programs)
+	@tests/support/run-unit.sh $(unit_programs)
+
+e2e: $(out)/postern
+	POSTERN=$(abspath $(out)/postern) $(PYTHON) -B -m pytest -q -p no:cacheprovider $(PYTEST_FLAGS) $(E2E)
+
+asan:
+	@$(MAKE) --no-print-directory -j$(JOBS) CONFIG=asan build/asan/postern unit-programs
+	@$(MAKE) --no-print-directory CONFIG=asan unit
+	@$(MAKE) --no-print-directory CONFIG=asan e2e
+
+# Every process of Postern writes its findings to a file of its own; any file that is not empty is a failure.
+valgrind: $(out)/postern $(unit_programs)
+	@WRAPPER="$(valgrind) --error-exitcode=99" tests/support/run-unit.sh $(unit_programs)
+	@rm -rf $(out)/valgrind && mkdir -p $(out)/valgrind && chmod 1777 $(out)/valgrind
+	POSTERN_WRAPPER="$(valgrind) --trace-children=yes --log-file=$(abspath $(out))/valgrind/%p.log" \
+		$(MAKE) --no-print-directory e2e E2E="$(VALGRIND_E2E)"
+	@found=$$(find $(out)/valgrind -type f -size +0); [ -z "$$found" ] || { cat $$found; exit 1; }
+
+fuzz:
+	@$(MAKE) --no-print-directory -j$(JOBS) CONFIG=fuzz $(fuzz_runs)
+
+# New inputs go to the build folder; tests/fuzz/corpus is only read.
+$(fuzz_runs): run-fuzz_%: $(out)/fuzz_%
+	@mkdir -p $(out)/corpus/$* $(out)/found
+	@echo "fuzz_$*: $(FUZZ_SECONDS) s, output in $(out)/$*.log"
+	@$< -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 -artifact_prefix=$(out)/found/$*- \
+		$(addprefix -dict=,$(wildcard tests/fuzz/$*.dict)) $(out)/corpus/$* $(wildcard tests/fuzz/corpus/$*) \
+		>$(out)/$*.log 2>&1 || { tail -60 $(out)/$*.log; echo "fuzz_$*: FAILED"; exit 1; }
+	@sed -n 's/^stat::number_of_executed_units: */fuzz_$*: passed, inputs tried: /p' $(out)/$*.log
+
+bench: $(out)/postern
+	@for program in $(wildcard tests/bench/*.py); do \
+		echo "== $$program"; POSTERN=$(abspath $(out)/postern) $(PYTHON) -B $$program || exit 1; \
+	done
+
+# ---- style -----------------------------------------------------------------------------------------------------------
+
+tidy: needs
+	@printf '%s\n' $(sources) $(support_sources) | xargs -P $(JOBS) -n 1 sh -c \
+		'clang-tidy --quiet "$$@" -- -std=gnu11 $(subst ',,$(subst ",\",$(cppflags))) $(pkg_cflags) 2>build/tidy.$$$$ || \
+		{ cat build/tidy.$$$$; rm -f build/tidy.$$$$; exit 1; }; rm -f build/tidy.$$$$' tidy
+	@echo "tidy: clean"
+
+format:
+	clang-format -i $(all_text)
+
+format-check:
+	@clang-format --dry-run -Werror $(all_text)
+	@echo "format-check: $(words $(all_text)) files as .clang-format wants them"
+
+# ---- installation ----------------------------------------------------------------------------------------------------
+
+# A configuration that is there already is never overwritten.
+install: all
+	install -D -m 755 build/postern $(DESTDIR)$(PREFIX)/sbin/postern
+	install -d -m 755 $(DESTDIR)$(sysconfdir)/postern
+	@for file in conf.d/*.conf; do \
+		to=$(DESTDIR)$(sysconfdir)/postern/$${file##*/}; \
+		if [ -e $$to ]; then echo "kept $$to"; else echo "install $$to"; install -m 644 $$file $$to; fi; \
+	done
+
+# A configuration that was changed stays.
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/sbin/postern
+	@for file in conf.d/*.conf; do \
+		to=$(DESTDIR)$(sysconfdir)/postern/$${file##*/}; \
+		if cmp -s $$file $$to; then rm -f $$to; fi; \
+	done
+	-@rmdir $(DESTDIR)$(sysconfdir)/postern 2>/dev/null
+
+clean:
+	rm -rf build
+
+help:
+	@echo "make               build build/postern (CC=clang, CONFIG=asan, V=1 for whole commands)"
+	@echo "make demo          install what is missing, show Postern before a real Dovecot and Postfix (ONCE=1, PORT_BASE=n)"
+	@echo "make check         install what is missing, build with gcc and clang, run unit, format-check and e2e"
+	@echo "make unit          unit tests (cmocka)"
+	@echo "make e2e           end-to-end tests (pytest; PYTEST_FLAGS=..., E2E=file)"
+	@echo "make asan          unit and end-to-end tests with the address and undefined-behaviour sanitizers"
+	@echo "make valgrind      unit tests and the mail clients' tests under valgrind"
+	@echo "make fuzz          each fuzz target for FUZZ_SECONDS (60)"
+	@echo "make bench         measurements"
+	@echo "make tidy          clang-tidy; must be clean"
+	@echo "make format        clang-format in place"
+	@echo "make format-check  fails where clang-format would change something"
+	@echo "make build/compile_commands.json   for editors and language servers"
+	@echo "make install       to DESTDIR, PREFIX (/usr/local): sbin/postern, etc/postern/*.conf"
+	@echo "make uninstall     the reverse; a changed configuration stays"
+	@echo "make clean         remove build/"

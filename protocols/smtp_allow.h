@@ -1,0 +1,29 @@
+/* smtp_allow - which commands pass after login, and in what shape.
+ * Invariants: the allow-list is the rows of the command table with PHASE_RELAY; what is written for the backend is built
+ * from the table's verb and from parsed arguments, one blank between them, and is never longer than the line it came
+ * from.
+ * RFC 5321 4.1.1; RFC 6409; RFC 3030 2.
+ */
+#ifndef PROTOCOLS_SMTP_ALLOW_H
+#define PROTOCOLS_SMTP_ALLOW_H
+
+#include "protocols/output.h"
+#include "protocols/smtp_command.h"
+#include "protocols/smtp_queue.h"
+
+struct smtp_allowed {
+	const char *verb;    /* canonical */
+	const char *keyword; /* "FROM:", "TO:", or "" */
+	struct span args;    /* point into the line */
+	struct span parameters;
+	enum smtp_owed_type owed; /* what the client waits for; SMTP_OWED_OWN only for BDAT */
+};
+
+/* NULL when the line is a command that may pass; else the reply that refuses it. BDAT passes here so that the caller can
+ * count its octets. */
+const char *smtp_allow(struct span line, struct smtp_allowed *);
+
+/* The command for the backend; false, and nothing written, when there is no room. */
+bool smtp_allowed_write(const struct smtp_allowed *, struct output *backend);
+
+#endif
