@@ -1,0 +1,288 @@
+/* backend_login - see backend_login.h. RFC 4954, 3501, 1939 by way of the protocol's login script. */
+#include "frontend/backend_login.h"
+#include "frontend/preauth.h"
+#include "frontend/relay.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+const char *backend_login_name(const struct session *s, char out[256])
+{
+	const struct config_server *server = &s->pool->config->servers.items[s->server];
+	char text[ADDRESS_TEXT_MAX] = "unresolved";
+
+	if (server->address.len > 0)
+		address_text(&server->address.u.any, text);
+	snprintf(out, 256, "%s/%s", s->pool->config->name, text);
+	return out;
+}
+
+/* Told once when it changes, not for every login that suffers. */
+static void set_health(struct session *s, bool down, const char *reason)
+{
+	struct log_line line;
+	char name[256];
+
+	if (s->pool->down[s->server] == down)
+		return;
+	s->pool->down[s->server] = down;
+	log_begin(&line, down ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
+		  down ? "backend_down" : "backend_up", 0);
+	log_word(&line, "backend", backend_login_name(s, name));
+	log_number(&line, "worker", s->worker->start->index);
+	if (down)
+		log_value(&line, "reason", span_of(reason));
+	log_end(&line);
+}
+
+void backend_login_abandon(struct session *s)
+{
+	credential_free(s->credential);
+	s->credential = NULL;
+	if (s->login != NULL)
+		explicit_bzero(s->login, sizeof(*s->login));
+	free(s->login);
+	s->login = NULL;
+	transport_close(&s->backend);
+	buffer_clear(&s->backend_in);
+}
+
+static void fail(struct session *s, const char *why)
+{
+	char code[sizeof(s->login->code)] = "";
+
+	if (s->login != NULL)
+		snprintf(code, sizeof(code), "%s", s->login->code);
+	backend_login_abandon(s);
+	preauth_temporary(s, code, why);
+}
+
+/* A code that the backend gave is about this user, not about its health. */
+static void fail_backend(struct session *s, const char *why)
+{
+	if (s->login == NULL || s->login->code[0] == '\0')
+		set_health(s, true, why);
+	fail(s, why);
+}
+
+/* ---- connect -------------------------------------------------------------------------------------------------------- */
+
+static bool connect_to(struct session *s)
+{
+	const struct config_server *server = &s->pool->config->servers.items[s->server];
+
+	if (server->address.len == 0)
+		errno = EHOSTUNREACH;
+	else if (transport_connect(&s->backend, &server->address) == 0)
+		return true;
+	set_health(s, true, strerror(errno));
+	return false;
+}
+
+/* From server s->server on; false when none is left. */
+static bool connect_next(struct session *s)
+{
+	for (; s->server < s->pool->config->servers.count; s->server++) {
+		if (connect_to(s))
+			return true;
+	}
+	s->server--;
+	return false;
+}
+
+void backend_login_begin(struct session *s)
+{
+	s->server = 0;
+	s->pool =
+		generation_route(s->generation, s->listener->config->protocol, s->credential->user);
+	session_enter(s, SESSION_CONNECT);
+	s->login = calloc(1, sizeof(*s->login));
+	if (s->login == NULL || s->pool == NULL) {
+		fail(s, s->pool == NULL ? "no route" : "out of memory");
+		return;
+	}
+	login_init(s->login, s->listener->protocol->login, &s->pool->login, s->credential);
+	if (!connect_next(s))
+		fail(s, "no server of the pool can be reached");
+}
+
+static bool begin_tls(struct session *s)
+{
+	const struct config_server *server = &s->pool->config->servers.items[s->server];
+	struct tls *tls = tls_connect_new(s->pool->tls, server->name);
+
+	if (tls == NULL) {
+		fail(s, "no TLS for the backend's leg");
+		return false;
+	}
+	transport_start_tls(&s->backend, tls);
+	return true;
+}
+
+static bool step_tcp(struct session *s)
+{
+	int error;
+
+	switch (transport_connected(&s->backend, &error)) {
+	case TRANSPORT_AGAIN:
+		return false;
+	case TRANSPORT_DONE:
+		if (s->pool->config->tls == BACKEND_TLS_IMPLICIT)
+			return begin_tls(s);
+		session_enter(s, SESSION_LOGIN);
+		return true;
+	default:
+		set_health(s, true, strerror(error));
+		transport_close(&s->backend);
+		s->server++;
+		if (connect_next(s))
+			session_restart_timer(s, s->generation->config->limits.backend_timeout);
+		else
+			fail(s, "no server of the pool can be reached");
+		return false;
+	}
+}
+
+static void login_send(struct session *s, struct output *output)
+{
+	size_t sent = 0;
+
+	while (sent < output->len) {
+		size_t taken =
+			transport_write(&s->backend, output->data + sent, output->len - sent);
+
+		if (taken == 0)
+			break; /* the failure shows when it is read */
+		sent += taken;
+	}
+	explicit_bzero(output->data, output->len);
+	output->len = 0;
+}
+
+static bool step_tls(struct session *s)
+{
+	char text[OUTPUT_MAX], why[96];
+	struct output output;
+
+	switch (transport_handshake(&s->backend)) {
+	case TRANSPORT_AGAIN:
+		return false;
+	case TRANSPORT_DONE:
+		session_enter(s, SESSION_LOGIN);
+		if (s->pool->config->tls == BACKEND_TLS_STARTTLS) {
+			output_init(&output, text, sizeof(text));
+			login_tls_started(s->login, &output);
+			login_send(s, &output);
+		}
+		return true;
+	default:
+		snprintf(why, sizeof(why), "TLS with the backend failed: %s",
+			 tls_failure(s->backend.tls));
+		fail_backend(s, why);
+		return false;
+	}
+}
+
+/* ---- login ---------------------------------------------------------------------------------------------------------- */
+
+static void open_relay(struct session *s)
+{
+	struct log_line line;
+	char name[256];
+
+	session_log(s, &line, LOG_LEVEL_DEBUG, "login");
+	log_value(&line, "user", span_of(s->user));
+	log_word(&line, "backend", backend_login_name(s, name));
+	log_end(&line);
+	dialogue_wipe(s->dialogue);
+	free(s->dialogue);
+	s->dialogue = NULL;
+	ev_timer_stop(s->worker->loop, &s->deadline);
+	s->active = ev_now(s->worker->loop);
+	session_enter(s, SESSION_RELAY);
+	if (s->listener->config->protocol == PROTOCOL_SUBMISSION && !submission_begin(s))
+		session_close(s, "no_memory");
+}
+
+static void accepted(struct session *s)
+{
+	set_health(s, false, NULL);
+	s->backend_accepted = true;
+	preauth_verdict(s, VERDICT_ACCEPTED, span_of(s->login->capabilities));
+	credential_free(s->credential);
+	s->credential = NULL;
+	explicit_bzero(s->login, sizeof(*s->login));
+	free(s->login);
+	s->login = NULL;
+	if (s->state == SESSION_LOGIN && session_may_relay(s))
+		open_relay(s);
+}
+
+static bool starttls(struct session *s)
+{
+	if (buffer_len(&s->backend_in) > 0) {
+		fail_backend(s, "the backend sent bytes behind its STARTTLS reply");
+		return false;
+	}
+	session_enter(s, SESSION_CONNECT);
+	return begin_tls(s);
+}
+
+static bool carry_out(struct session *s, enum login_result result)
+{
+	switch (result) {
+	case LOGIN_MORE:
+		return false;
+	case LOGIN_START_TLS:
+		return starttls(s);
+	case LOGIN_ACCEPTED:
+		accepted(s);
+		return true;
+	case LOGIN_REFUSED:
+		set_health(s, false, NULL);
+		backend_login_abandon(s);
+		preauth_refused(s, VERDICT_REFUSED, "the backend refused the credential");
+		return true;
+	default:
+		fail_backend(s, s->login->reason ? s->login->reason : "unexpected answer");
+		return true;
+	}
+}
+
+static bool step_login(struct session *s)
+{
+	enum transport_result read = transport_read(&s->backend, &s->backend_in);
+	enum login_result result;
+	char text[OUTPUT_MAX];
+	struct output output;
+	size_t used = 0;
+
+	if (read == TRANSPORT_AGAIN && buffer_len(&s->backend_in) == 0)
+		return false;
+	output_init(&output, text, sizeof(text));
+	result = buffer_len(&s->backend_in) > 0
+			 ? login_input(s->login, buffer_data(&s->backend_in),
+				       buffer_len(&s->backend_in), &used, &output)
+			 : LOGIN_MORE;
+	buffer_consume(&s->backend_in, used);
+	login_send(s, &output);
+	if (result != LOGIN_MORE)
+		return carry_out(s, result);
+	if (read == TRANSPORT_DONE)
+		return true;
+	if (read != TRANSPORT_AGAIN)
+		fail_backend(s, "the backend closed the connection");
+	return false;
+}
+
+bool backend_login_step(struct session *s)
+{
+	if (s->state == SESSION_LOGIN)
+		return step_login(s);
+	return s->backend.tls != NULL ? step_tls(s) : step_tcp(s);
+}
+
+void backend_login_timeout(struct session *s)
+{
+	fail_backend(s, "the backend did not answer in time");
+}

@@ -1,0 +1,35 @@
+/* child - what every process but the supervisor does before its first message, and what it was started with.
+ * Invariants: only its own descriptors stay open; no capabilities; NO_NEW_PRIVS, not dumpable, no core; as root: groups and ids dropped
+ * and proven lost; SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGPIPE are ignored: a child obeys its channel alone.
+ */
+#ifndef FRONTEND_CHILD_H
+#define FRONTEND_CHILD_H
+
+#include "frontend/control.h"
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct child_start {
+	enum child_kind kind;
+	unsigned index, incarnation;
+	int channel, log, shared; /* descriptors; shared may be -1 */
+	uid_t uid;                /* to become; 0: stay (not started as root) */
+	gid_t gid;
+};
+
+extern const char *const child_kind_names[CHILD_KINDS]; /* "worker", "auth", "checker" */
+
+/* Runs the child of that command line (`postern --child ...`); does not return. */
+_Noreturn void child_main(int argc, char **argv);
+
+/* No core dumps, no tracing by others of the same user: for the supervisor as well, which holds the keys. `exiting`: the
+ * process is about to end and a leak checker may look at it. */
+void child_undumpable(bool exiting);
+
+/* One function per kind; returns the exit status. */
+int worker_run(const struct child_start *);
+int auth_process_run(const struct child_start *);
+int checker_run(const struct child_start *);
+
+#endif

@@ -1,0 +1,60 @@
+/* config - load a configuration: read, apply, resolve, check; and free it.
+ * Invariants: what config_load() returns has no error in it; on any error nothing is returned and all faults are known.
+ */
+#include "frontend/config_load.h"
+
+#include <stdlib.h>
+
+static struct config *config_new(void)
+{
+	struct arena *arena = arena_new();
+	struct config *config = arena_alloc(arena, sizeof *config);
+
+	config->arena = arena;
+	return config;
+}
+
+/* The section of a worker must fit into one message; it carries the bytes of all certificates. */
+static void check_size(struct config_loader *loader)
+{
+	struct message_writer writer;
+
+	message_begin(&writer, CONTROL_MESSAGE_MAX, CONTROL_PREPARE);
+	message_put_u32(&writer, 0);
+	config_encode(&writer, loader->config, CHILD_WORKER);
+	if (!message_end(&writer, 0))
+		config_error_at(loader, NULL, NULL,
+				"certificates and CA files are too large together (over %u MiB)",
+				CONTROL_MESSAGE_MAX >> 20);
+	message_writer_cleanup(&writer);
+}
+
+struct config *config_load(const char *path, struct config_faults *faults)
+{
+	struct config *config = config_new();
+	struct config_loader loader = { .config = config, .faults = faults };
+	size_t before = faults->errors;
+
+	loader.scratch = arena_new();
+	loader.path = arena_string(config->arena, *path == '\0' ? "." : path);
+	option_defaults(option_table, config, config->arena);
+	config_read_all(&loader);
+	if (!loader.incomplete) { /* otherwise much would seem to be missing */
+		config_read_files(&loader);
+		config_resolve(&loader);
+		config_check(&loader);
+	}
+	if (faults->errors == before)
+		check_size(&loader);
+	arena_free(loader.scratch);
+	if (faults->errors == before)
+		return config;
+	config_free(config);
+	return NULL;
+}
+
+void config_free(struct config *config)
+{
+	if (config != NULL)
+		arena_free(config->arena);
+}

@@ -1,0 +1,164 @@
+/* config - the configuration as the processes use it: immutable, made by config_load() or config_decode(), freed whole.
+ * Invariants: everything hangs in one arena, which is wiped when freed (it may hold private keys); consumers get a
+ * const pointer; every value has passed its range and the check of the whole. `source` says where a group stands, for faults.
+ */
+#ifndef FRONTEND_CONFIG_H
+#define FRONTEND_CONFIG_H
+
+#include "frontend/address.h"
+#include "frontend/control.h"
+#include "frontend/log.h"
+#include "frontend/message.h"
+#include <stdio.h>
+
+enum protocol_id { PROTOCOL_SUBMISSION, PROTOCOL_IMAP, PROTOCOL_POP3, PROTOCOLS };
+enum listener_tls { LISTENER_STARTTLS, LISTENER_IMPLICIT };
+enum backend_tls { BACKEND_TLS_NONE, BACKEND_TLS_STARTTLS, BACKEND_TLS_IMPLICIT };
+enum backend_verify { VERIFY_CA, VERIFY_NONE };
+
+struct config_source {
+	const char *file;
+	int line;
+};
+
+struct config_blob {
+	const uint8_t *data;
+	size_t len;
+};
+
+struct config_strings {
+	const char **items; /* NULL at the end */
+	size_t count;
+};
+
+struct config_certificate {
+	struct config_source source;
+	const char *chain, *key;               /* paths */
+	struct config_blob chain_pem, key_pem; /* their contents, read by config_read_files() */
+};
+
+struct config_certificates {
+	struct config_certificate *items;
+	size_t count;
+};
+
+struct config_listener {
+	struct config_source source;
+	int protocol; /* enum protocol_id */
+	const char *address;
+	int port;                                /* 0: any */
+	int tls;                                 /* enum listener_tls */
+	int profile;                             /* only "modern" in this version */
+	struct config_certificates certificates; /* none: those of tls */
+	struct address bind;                     /* made of address and port by the check */
+};
+
+struct config_server {
+	struct config_source source;
+	const char *host;
+	int port;
+	const char *name; /* in its certificate and as SNI; default: host */
+	struct address
+		address; /* resolved by config_resolve(); len 0 when the name does not resolve */
+};
+
+struct config_pool {
+	struct config_source source;
+	const char *name;
+	int protocol;
+	struct {
+		struct config_server *items;
+		size_t count;
+	} servers;
+	int tls;    /* enum backend_tls */
+	int verify; /* enum backend_verify */
+	const char *
+		ca; /* path of a PEM bundle; default: the system's; only read when tls is not "none" and verify is "ca" */
+	struct config_blob ca_pem;
+	bool plaintext_ok;
+	int login;                          /* only "password" in this version */
+	struct config_strings capabilities; /* shown before login */
+};
+
+struct config_route {
+	struct config_source source;
+	const char *names[PROTOCOLS]; /* of pools; NULL: this route does not serve the protocol */
+	int pools[PROTOCOLS];         /* index, -1: none; made by the check */
+};
+
+struct config_limits {
+	int handshake_timeout, preauth_timeout, backend_timeout, idle_timeout,
+		drain_timeout;                      /* seconds */
+	int auth_timeout;                           /* seconds for one step of SASL */
+	int max_sessions, max_sessions_per_address; /* 0: no limit */
+	int max_auth_failures, max_refused_commands;
+	int failure_delay, failure_delay_max;                          /* milliseconds, doubling */
+	int smtp_line, imap_line, pop3_line, sasl_line, imap_literals; /* octets */
+	struct config_networks exempt;
+};
+
+struct config {
+	struct arena *arena;
+	const char *hostname;
+	const char *user, *auth_user; /* NULL: not named */
+	int workers;
+	const char *pid_file;
+	struct {
+		struct config_certificates certificates;
+		int profile;
+	} tls;
+	struct {
+		struct config_listener *items;
+		size_t count;
+	} listeners;
+	struct {
+		int source;
+		struct config_strings mechanisms;
+	} auth;
+	struct {
+		struct config_pool *items;
+		size_t count;
+	} pools;
+	struct {
+		struct config_route *items;
+		size_t count;
+	} routes;
+	struct config_limits limits;
+	struct {
+		const char *target; /* "stderr" or a path */
+		int format;
+		int level; /* enum log_level */
+	} log;
+};
+
+/* Faults found, all of them and not only the first; each with file and line (line 0: the file as a whole). */
+struct config_faults {
+	struct config_fault {
+		char *file, *text;
+		int line;
+		bool warning;
+	} * items;
+	size_t count, errors;
+};
+
+__attribute__((format(printf, 5, 6))) void config_fault(struct config_faults *, bool warning,
+							const char *file, int line,
+							const char *format, ...);
+void config_faults_cleanup(struct config_faults *);
+/* One line each: "FILE:LINE: error: TEXT" or "FILE:LINE: warning: TEXT"; without ":LINE" about a file as a whole. */
+void config_faults_print(const struct config_faults *, FILE *);
+
+/* Parses PATH (a file, or a folder's *.conf in name order), checks all, reads certificate, key and CA files, resolves the
+ * servers' names. NULL when there is any error; the faults then say what. Warnings may be there either way. */
+struct config *config_load(const char *path, struct config_faults *);
+void config_free(struct config *); /* wipes; NULL is fine */
+
+/* The part that a child of that kind may see, appended to a message, and back. CHILD_CHECKER sees what a worker sees.
+ * config_decode() returns NULL when it is malformed. */
+void config_encode(struct message_writer *, const struct config *, enum child_kind);
+struct config *config_decode(struct message_reader *, enum child_kind);
+
+/* The table of options as rows of a Markdown table: what README.md shows. */
+void config_print_options(FILE *);
+
+#endif

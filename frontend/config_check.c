@@ -1,0 +1,223 @@
+/* config_check - the configuration as a whole: host name, users, listeners, mechanisms, limits. What is derived from several
+ * values (bind addresses, the number of workers) is made here.
+ * Invariants: all faults are reported; items with a fault of their own are left out of comparisons.
+ * RFC 3207 4 (port 25), 5321 4.1.2 and 2.3.5 (host name), 8314 3 (ports of implicit TLS).
+ */
+#include "frontend/config_load.h"
+
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PORT_MX 25
+
+/* ---- host name, users, workers ---- */
+
+static bool hostname_valid(const char *name)
+{
+	return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.") ==
+		       strlen(name) &&
+	       name[0] != '\0' && name[0] != '-' && name[0] != '.';
+}
+
+static void check_hostname(struct config_loader *loader)
+{
+	struct config *config = loader->config;
+	char name[256] = "";
+
+	if (config->hostname[0] == '\0') {
+		if (gethostname(name, sizeof name - 1) != 0)
+			name[0] = '\0';
+		config->hostname = arena_string(config->arena, name);
+	}
+	if (!hostname_valid(config->hostname))
+		config_error_at(loader, &config->hostname, NULL,
+				"hostname: \"%s\" is not a host name", config->hostname);
+}
+
+static void check_user(struct config_loader *loader, const char *const *field, const char *option)
+{
+	const struct passwd *entry;
+
+	if (*field == NULL)
+		return;
+	if (geteuid() != 0) {
+		config_warning_at(loader, field, NULL, "%s is ignored: not started as root",
+				  option);
+		return;
+	}
+	entry = getpwnam(*field);
+	if (entry == NULL)
+		config_error_at(loader, field, NULL, "%s: there is no user \"%s\"", option, *field);
+	else if (entry->pw_uid == 0)
+		config_error_at(loader, field, NULL, "%s: \"%s\" has the rights of root", option,
+				*field);
+}
+
+static void count_workers(struct config *config)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (config->workers == 0)
+		config->workers = cores < 1 ? 1 : cores > 256 ? 256 : (int)cores;
+}
+
+/* ---- listeners ---- */
+
+static void check_listener_certificate(struct config_loader *loader,
+				       struct config_listener *listener)
+{
+	if (listener->certificates.count > 1)
+		config_error_at(
+			loader, &listener->certificates, &listener->source,
+			"several certificates of a listener are not available in this version");
+	else if (listener->certificates.count == 0 && loader->config->tls.certificates.count == 0 &&
+		 place_find(loader, &loader->config->tls.certificates) == NULL)
+		config_error_at(loader, NULL, &listener->source,
+				"no certificate, neither here nor in tls.certificates");
+}
+
+/* A port that clients know for the other way of TLS. */
+static void check_listener_port(struct config_loader *loader,
+				const struct config_listener *listener)
+{
+	int port = listener->port;
+	bool implicit = port == 465 || port == 993 || port == 995;
+	bool starttls = port == 587 || port == 143 || port == 110;
+
+	if (port == PORT_MX)
+		config_error_at(loader, &listener->port, &listener->source,
+				"port 25 belongs to mail between servers, where TLS must not be "
+				"required (RFC 3207); submission uses 465 or 587");
+	if ((implicit && listener->tls != LISTENER_IMPLICIT) ||
+	    (starttls && listener->tls != LISTENER_STARTTLS))
+		config_warning_at(loader, &listener->port, &listener->source,
+				  "clients expect tls = \"%s\" on port %d",
+				  implicit ? "implicit" : "starttls", port);
+}
+
+static bool same_address(const struct address *a, const struct address *b)
+{
+	return a->len == b->len && a->len != 0 && memcmp(&a->u, &b->u, a->len) == 0;
+}
+
+static void check_listener(struct config_loader *loader, size_t index)
+{
+	struct config_listener *items = loader->config->listeners.items, *listener = &items[index];
+	char text[ADDRESS_TEXT_MAX];
+
+	if (!address_parse(listener->address, (unsigned)listener->port, &listener->bind)) {
+		config_error_at(loader, &listener->address, &listener->source,
+				"\"address\": \"%s\" is not a numeric IPv4 or IPv6 address",
+				listener->address);
+		return;
+	}
+	check_listener_port(loader, listener);
+	check_listener_certificate(loader, listener);
+	for (size_t i = 0; i < index && listener->port != 0; i++)
+		if (same_address(&items[i].bind, &listener->bind))
+			config_error_at(loader, &listener->port, &listener->source,
+					"%s has a listener already at %s:%d",
+					address_text(&listener->bind.u.any, text),
+					items[i].source.file, items[i].source.line);
+}
+
+static void check_listeners(struct config_loader *loader)
+{
+	struct config *config = loader->config;
+
+	if (config->listeners.count == 0 && place_find(loader, &config->listeners) == NULL)
+		config_error_at(loader, NULL, NULL, "there is no listener: set \"listeners\"");
+	if (config->tls.certificates.count > 1)
+		config_error_at(loader, &config->tls.certificates, NULL,
+				"several certificates are not available in this version");
+	if (config->tls.certificates.count == 0 &&
+	    place_find(loader, &config->tls.certificates) != NULL) {
+		const struct config_source *place = place_find(loader, &config->tls.certificates);
+
+		for (size_t i = 0; i < config->listeners.count; i++)
+			if (config->listeners.items[i].certificates.count == 0) {
+				config_error_at(loader, NULL, place,
+						"tls.certificates is empty, and a listener has "
+						"none of its own");
+				break;
+			}
+	}
+	for (size_t i = 0; i < config->listeners.count; i++)
+		if (!doubtful(loader, &config->listeners.items[i]))
+			check_listener(loader, i);
+}
+
+/* ---- authentication ---- */
+
+static void check_mechanisms(struct config_loader *loader)
+{
+	const struct config_strings *mechanisms = &loader->config->auth.mechanisms;
+
+	for (size_t i = 0; i < mechanisms->count; i++) {
+		const char *name = mechanisms->items[i];
+
+		if (strcmp(name, "PLAIN") != 0 && strcmp(name, "LOGIN") != 0)
+			config_error_at(
+				loader, mechanisms, NULL,
+				"auth.mechanisms: \"%s\" is not available in this version (use "
+				"\"PLAIN\" or \"LOGIN\")",
+				name);
+		for (size_t j = 0; j < i; j++)
+			if (strcmp(name, mechanisms->items[j]) == 0)
+				config_error_at(loader, mechanisms, NULL,
+						"auth.mechanisms: \"%s\" is named twice", name);
+	}
+}
+
+/* ---- limits ---- */
+
+/* `lesser` may not exceed `greater`. When only one of them is set, the default of the other gives way. */
+static void check_order(struct config_loader *loader, int *lesser, const char *lesser_name,
+			int *greater, const char *greater_name)
+{
+	if (*lesser <= *greater)
+		return;
+	if (place_find(loader, lesser) == NULL)
+		*lesser = *greater;
+	else if (place_find(loader, greater) == NULL)
+		*greater = *lesser;
+	else
+		config_error_at(loader, lesser, NULL, "limits: %s (%d) must not exceed %s (%d)",
+				lesser_name, *lesser, greater_name, *greater);
+}
+
+static void check_limits(struct config_loader *loader)
+{
+	struct config_limits *limits = &loader->config->limits;
+
+	check_order(loader, &limits->handshake_timeout, "handshake_timeout",
+		    &limits->preauth_timeout, "preauth_timeout");
+	check_order(loader, &limits->auth_timeout, "auth_timeout", &limits->preauth_timeout,
+		    "preauth_timeout");
+	check_order(loader, &limits->backend_timeout, "backend_timeout", &limits->preauth_timeout,
+		    "preauth_timeout");
+	check_order(loader, &limits->failure_delay, "failure_delay_ms", &limits->failure_delay_max,
+		    "failure_delay_max_ms");
+	if (limits->max_sessions != 0 &&
+	    place_find(loader, &limits->max_sessions_per_address) != NULL &&
+	    limits->max_sessions_per_address > limits->max_sessions)
+		config_warning_at(loader, &limits->max_sessions_per_address, NULL,
+				  "limits: max_sessions_per_address (%d) exceeds max_sessions (%d)",
+				  limits->max_sessions_per_address, limits->max_sessions);
+}
+
+void config_check(struct config_loader *loader)
+{
+	struct config *config = loader->config;
+
+	check_hostname(loader);
+	check_user(loader, &config->user, "user");
+	check_user(loader, &config->auth_user, "auth_user");
+	count_workers(config);
+	check_listeners(loader);
+	check_mechanisms(loader);
+	config_check_backends(loader);
+	check_limits(loader);
+}

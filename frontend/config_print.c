@@ -1,0 +1,104 @@
+/* config_print - the option table as rows of a Markdown table, so that README.md cannot drift from it.
+ * Invariants: one row per option that a file may hold in this version, in the order of the table; a list adds "[]" to its path.
+ */
+#include "frontend/arena.h"
+#include "frontend/config.h"
+#include "frontend/option.h"
+
+#include <string.h>
+
+static void print_words(FILE *out, const struct option_word *words, const char *separator)
+{
+	for (const struct option_word *word = words; word->name != NULL; word++)
+		if (!word->unavailable)
+			fprintf(out, "%s`%s`", word == words ? "" : separator, word->name);
+}
+
+static void print_type(FILE *out, const struct option *row)
+{
+	switch (row->type) {
+	case OPTION_STRING:
+		fputs("string", out);
+		break;
+	case OPTION_PATH:
+		fputs("path", out);
+		break;
+	case OPTION_INT:
+		fprintf(out, "number, %d to %d", row->min, row->max);
+		break;
+	case OPTION_BOOL:
+		fputs("true or false", out);
+		break;
+	case OPTION_WORD:
+		print_words(out, row->words, ", ");
+		break;
+	case OPTION_STRINGS:
+		fputs("list of strings", out);
+		break;
+	case OPTION_NETWORKS:
+		fputs("list of networks", out);
+		break;
+	case OPTION_GROUP:
+		fputs("group", out);
+		break;
+	case OPTION_LIST:
+		fputs("list of groups", out);
+		break;
+	default:
+		break;
+	}
+}
+
+static void print_default_word(FILE *out, const struct option *row)
+{
+	for (const struct option_word *word = row->words; word->name != NULL; word++)
+		if (word->value == row->number && !word->unavailable) {
+			fprintf(out, "`%s`", word->name);
+			return;
+		}
+}
+
+static void print_default(FILE *out, const struct option *row)
+{
+	if (row->shown != NULL)
+		fputs(row->shown, out);
+	else if (row->flags & OPTION_REQUIRED)
+		fputs("required", out);
+	else if (row->type == OPTION_INT)
+		fprintf(out, "%d", row->number);
+	else if (row->type == OPTION_BOOL)
+		fputs(row->number ? "true" : "false", out);
+	else if (row->type == OPTION_WORD)
+		print_default_word(out, row);
+	else if (row->text != NULL)
+		fprintf(out, "`%s`", row->text);
+	else if (row->type != OPTION_GROUP)
+		fputs("none", out);
+}
+
+static void print_rows(FILE *out, struct arena *arena, const struct option *rows,
+		       const char *prefix)
+{
+	for (const struct option *row = rows; row->name != NULL; row++) {
+		if (row->flags & (OPTION_INTERNAL | OPTION_UNAVAILABLE))
+			continue;
+		fprintf(out, "| `%s%s` | ", prefix, row->name);
+		print_type(out, row);
+		fputs(" | ", out);
+		print_default(out, row);
+		fprintf(out, " | %s |\n", row->help);
+		if (row->rows != NULL)
+			print_rows(out, arena, row->rows,
+				   arena_format(arena, "%s%s%s.", prefix, row->name,
+						row->type == OPTION_LIST ? "[]" : ""));
+	}
+}
+
+void config_print_options(FILE *out)
+{
+	struct arena *arena = arena_new();
+
+	fputs("| option | type | default | meaning |\n|---|---|---|---|\n", out);
+	print_rows(out, arena, option_table, "");
+	arena_free(arena);
+}

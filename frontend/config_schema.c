@@ -1,0 +1,528 @@
+/* config_schema - the one list of options: name, type, default, bounds, who may see it, and a sentence for the operator.
+ * Invariants: private keys and certificates are seen by workers only; what no child needs stays with the supervisor. An
+ * option or word of a feature that is not built stands here as unavailable, so it is told apart from a misspelling.
+ */
+#include "frontend/config.h"
+#include "frontend/option.h"
+
+#define WORKER SECTION_WORKER
+#define AUTH   SECTION_AUTH
+#define BOTH   (SECTION_WORKER | SECTION_AUTH)
+#define WEEK   604800
+#define END                                                                                        \
+	{                                                                                          \
+		.name = NULL                                                                       \
+	}
+#define SOURCE                                                                                     \
+	{                                                                                          \
+		.name = "source", .type = OPTION_SOURCE, .flags = OPTION_INTERNAL,                 \
+		.sections = WORKER                                                                 \
+	}
+#define MISSING(option, kind)                                                                      \
+	{                                                                                          \
+		.name = option, .type = kind, .flags = OPTION_UNAVAILABLE                          \
+	}
+
+static const struct option_word protocols[] = {
+	{ "submission", PROTOCOL_SUBMISSION, false },
+	{ "imap", PROTOCOL_IMAP, false },
+	{ "pop3", PROTOCOL_POP3, false },
+	{ NULL, 0, false },
+};
+
+static const struct option_word listener_tls[] = {
+	{ "starttls", LISTENER_STARTTLS, false },
+	{ "implicit", LISTENER_IMPLICIT, false },
+	{ NULL, 0, false },
+};
+
+static const struct option_word backend_tls[] = {
+	{ "none", BACKEND_TLS_NONE, false },
+	{ "starttls", BACKEND_TLS_STARTTLS, false },
+	{ "implicit", BACKEND_TLS_IMPLICIT, false },
+	{ NULL, 0, false },
+};
+
+static const struct option_word backend_verify[] = {
+	{ "ca", VERIFY_CA, false }, { "none", VERIFY_NONE, false },
+	{ "pin", 0, true },         { "dane", 0, true },
+	{ NULL, 0, false },
+};
+
+static const struct option_word logins[] = {
+	{ "password", 0, false }, { "master", 0, true }, { "xclient", 0, true },
+	{ "external", 0, true },  { "token", 0, true },  { NULL, 0, false },
+};
+
+static const struct option_word profiles[] = { { "modern", 0, false }, { NULL, 0, false } };
+static const struct option_word auth_sources[] = {
+	{ "backend", 0, false },
+	{ "sasl", 0, true },
+	{ NULL, 0, false },
+};
+static const struct option_word log_formats[] = {
+	{ "logfmt", 0, false },
+	{ "json", 0, true },
+	{ NULL, 0, false },
+};
+static const struct option_word log_targets[] = {
+	{ "stderr", 0, false },
+	{ "syslog", 0, true },
+	{ NULL, 0, false },
+};
+static const struct option_word log_levels[] = {
+	{ "debug", LOG_LEVEL_DEBUG, false },
+	{ "info", LOG_LEVEL_INFO, false },
+	{ "warning", LOG_LEVEL_WARNING, false },
+	{ "error", LOG_LEVEL_ERROR, false },
+	{ NULL, 0, false },
+};
+
+#define AT(member) offsetof(struct config_certificate, member)
+static const struct option certificate_rows[] = {
+	SOURCE,
+	{ .name = "chain",
+	  .type = OPTION_PATH,
+	  .offset = AT(chain),
+	  .flags = OPTION_REQUIRED,
+	  .sections = WORKER,
+	  .min = 1,
+	  .max = 4096,
+	  .help = "PEM file with the certificate, then the intermediate ones." },
+	{ .name = "key",
+	  .type = OPTION_PATH,
+	  .offset = AT(key),
+	  .flags = OPTION_REQUIRED,
+	  .sections = WORKER,
+	  .min = 1,
+	  .max = 4096,
+	  .help = "PEM file with its private key, not encrypted; nobody but its owner should be "
+		  "able to read it." },
+	{ .name = "chain_pem",
+	  .type = OPTION_BLOB,
+	  .offset = AT(chain_pem),
+	  .flags = OPTION_INTERNAL,
+	  .sections = WORKER },
+	{ .name = "key_pem",
+	  .type = OPTION_BLOB,
+	  .offset = AT(key_pem),
+	  .flags = OPTION_INTERNAL | OPTION_SECRET,
+	  .sections = WORKER },
+	END,
+};
+#undef AT
+
+#define AT(member) offsetof(struct config_listener, member)
+static const struct option listener_rows[] = {
+	SOURCE,
+	{ .name = "protocol",
+	  .type = OPTION_WORD,
+	  .offset = AT(protocol),
+	  .flags = OPTION_REQUIRED,
+	  .sections = WORKER,
+	  .words = protocols,
+	  .help = "What clients speak here." },
+	{ .name = "address",
+	  .type = OPTION_STRING,
+	  .offset = AT(address),
+	  .flags = OPTION_REQUIRED,
+	  .sections = WORKER,
+	  .min = 1,
+	  .max = 64,
+	  .help = "Numeric IPv4 or IPv6 address; `::` means every IPv6 address and no IPv4 one." },
+	{ .name = "port",
+	  .type = OPTION_INT,
+	  .offset = AT(port),
+	  .flags = OPTION_REQUIRED,
+	  .sections = WORKER,
+	  .min = 0,
+	  .max = 65535,
+	  .help = "Port; 0 takes a free one, which the event `ready` names. Never 25." },
+	{ .name = "tls",
+	  .type = OPTION_WORD,
+	  .offset = AT(tls),
+	  .flags = OPTION_REQUIRED,
+	  .sections = WORKER,
+	  .words = listener_tls,
+	  .help = "`implicit` (465, 993, 995) or `starttls` (587, 143, 110), where nothing but the "
+		  "upgrade is possible in clear text." },
+	{ .name = "profile",
+	  .type = OPTION_WORD,
+	  .offset = AT(profile),
+	  .flags = OPTION_OPEN,
+	  .sections = WORKER,
+	  .words = profiles,
+	  .help = "As `tls.profile`, for this listener." },
+	{ .name = "certificates",
+	  .type = OPTION_LIST,
+	  .offset = AT(certificates),
+	  .sections = WORKER,
+	  .max = 16,
+	  .rows = certificate_rows,
+	  .size = sizeof(struct config_certificate),
+	  .help = "As `tls.certificates`, for this listener in place of them." },
+	MISSING("alpn", OPTION_STRINGS),
+	MISSING("client_certificates", OPTION_GROUP),
+	{ .name = "bind",
+	  .type = OPTION_ADDRESS,
+	  .offset = AT(bind),
+	  .flags = OPTION_INTERNAL,
+	  .sections = WORKER },
+	END,
+};
+#undef AT
+
+#define AT(member) offsetof(struct config_server, member)
+static const struct option server_rows[] = {
+	SOURCE,
+	{ .name = "host",
+	  .type = OPTION_STRING,
+	  .offset = AT(host),
+	  .flags = OPTION_REQUIRED,
+	  .sections = WORKER,
+	  .min = 1,
+	  .max = 255,
+	  .help = "Name or address of the server, or the path of a Unix socket; a name is looked "
+		  "up once, at start." },
+	{ .name = "port",
+	  .type = OPTION_INT,
+	  .offset = AT(port),
+	  .sections = WORKER,
+	  .min = 1,
+	  .max = 65535,
+	  .shown = "none",
+	  .help = "Its port; required unless `host` is a Unix socket." },
+	{ .name = "name",
+	  .type = OPTION_STRING,
+	  .offset = AT(name),
+	  .sections = WORKER,
+	  .min = 1,
+	  .max = 255,
+	  .text = "",
+	  .shown = "`host`",
+	  .help = "The name that its certificate must carry, also sent as SNI." },
+	{ .name = "resolved",
+	  .type = OPTION_ADDRESS,
+	  .offset = AT(address),
+	  .flags = OPTION_INTERNAL,
+	  .sections = WORKER },
+	END,
+};
+#undef AT
+
+#define AT(member) offsetof(struct config_pool, member)
+static const struct option pool_rows[] = {
+	SOURCE,
+	{ .name = "name",
+	  .type = OPTION_STRING,
+	  .offset = AT(name),
+	  .flags = OPTION_REQUIRED,
+	  .sections = WORKER,
+	  .min = 1,
+	  .max = 64,
+	  .help = "How routes and the log call this pool." },
+	{ .name = "protocol",
+	  .type = OPTION_WORD,
+	  .offset = AT(protocol),
+	  .flags = OPTION_REQUIRED,
+	  .sections = WORKER,
+	  .words = protocols,
+	  .help = "What its servers speak." },
+	{ .name = "servers",
+	  .type = OPTION_LIST,
+	  .offset = AT(servers),
+	  .flags = OPTION_REQUIRED,
+	  .sections = WORKER,
+	  .min = 1,
+	  .max = 64,
+	  .rows = server_rows,
+	  .size = sizeof(struct config_server),
+	  .help = "Its servers; the first that can be reached is used." },
+	{ .name = "tls",
+	  .type = OPTION_WORD,
+	  .offset = AT(tls),
+	  .flags = OPTION_REQUIRED,
+	  .sections = WORKER,
+	  .words = backend_tls,
+	  .help = "TLS towards the servers: `implicit`, `starttls` (required, never skipped) or "
+		  "`none` (loopback and Unix sockets only, unless `plaintext_ok`)." },
+	{ .name = "verify",
+	  .type = OPTION_WORD,
+	  .offset = AT(verify),
+	  .sections = WORKER,
+	  .words = backend_verify,
+	  .number = VERIFY_CA,
+	  .help = "`ca`: the certificate must come from a known authority and carry the server's "
+		  "name; `none`: any certificate will do." },
+	{ .name = "ca",
+	  .type = OPTION_PATH,
+	  .offset = AT(ca),
+	  .sections = WORKER,
+	  .min = 1,
+	  .max = 4096,
+	  .text = "/etc/ssl/certs/ca-certificates.crt",
+	  .help = "PEM file of the known authorities." },
+	{ .name = "plaintext_ok",
+	  .type = OPTION_BOOL,
+	  .offset = AT(plaintext_ok),
+	  .sections = WORKER,
+	  .help = "Allows `tls = \"none\"` over a network; passwords and mail can then be read on "
+		  "the way to the server." },
+	{ .name = "login",
+	  .type = OPTION_WORD,
+	  .offset = AT(login),
+	  .sections = WORKER,
+	  .words = logins,
+	  .help = "`password`: log in with what the user gave." },
+	{ .name = "capabilities",
+	  .type = OPTION_STRINGS,
+	  .offset = AT(capabilities),
+	  .sections = WORKER,
+	  .max = 16,
+	  .help = "What the servers can do, shown before login: of submission `SIZE n`, "
+		  "`8BITMIME`, `SMTPUTF8`, `DSN`, `ENHANCEDSTATUSCODES`; of POP3 `TOP`, `UIDL`, "
+		  "`RESP-CODES`." },
+	{ .name = "ca_pem",
+	  .type = OPTION_BLOB,
+	  .offset = AT(ca_pem),
+	  .flags = OPTION_INTERNAL,
+	  .sections = WORKER },
+	END,
+};
+#undef AT
+
+#define AT(member) offsetof(struct config_route, member)
+#define ROUTE(protocol, id, line)                                                                  \
+	{ .name = protocol,                                                                        \
+	  .type = OPTION_STRING,                                                                   \
+	  .offset = AT(names[id]),                                                                 \
+	  .sections = WORKER,                                                                      \
+	  .min = 1,                                                                                \
+	  .max = 64,                                                                               \
+	  .help = line },                                                                          \
+	{                                                                                          \
+		.name = protocol "_pool", .type = OPTION_INT, .offset = AT(pools[id]),             \
+		.flags = OPTION_INTERNAL, .sections = WORKER, .min = -1, .max = 63, .number = -1   \
+	}
+static const struct option route_rows[] = {
+	SOURCE,
+	ROUTE("submission", PROTOCOL_SUBMISSION, "The pool that takes their mail."),
+	ROUTE("imap", PROTOCOL_IMAP, "The pool that serves them IMAP."),
+	ROUTE("pop3", PROTOCOL_POP3, "The pool that serves them POP3."),
+	END,
+};
+#undef AT
+
+#define AT(member) offsetof(struct config, member)
+static const struct option tls_rows[] = {
+	{ .name = "certificates",
+	  .type = OPTION_LIST,
+	  .offset = AT(tls.certificates),
+	  .sections = WORKER,
+	  .max = 16,
+	  .rows = certificate_rows,
+	  .size = sizeof(struct config_certificate),
+	  .help = "The certificate of every listener that has none of its own; one in this "
+		  "version." },
+	{ .name = "profile",
+	  .type = OPTION_WORD,
+	  .offset = AT(tls.profile),
+	  .flags = OPTION_OPEN,
+	  .sections = WORKER,
+	  .words = profiles,
+	  .help = "`modern`: TLS 1.3 and 1.2, ECDHE and AEAD only." },
+	MISSING("alpn", OPTION_STRINGS),
+	MISSING("client_certificates", OPTION_GROUP),
+	END,
+};
+
+static const struct option auth_rows[] = {
+	{ .name = "source",
+	  .type = OPTION_WORD,
+	  .offset = AT(auth.source),
+	  .sections = BOTH,
+	  .words = auth_sources,
+	  .help = "Who decides whether a password is right; `backend`: the server's answer." },
+	{ .name = "mechanisms",
+	  .type = OPTION_STRINGS,
+	  .offset = AT(auth.mechanisms),
+	  .sections = BOTH,
+	  .min = 1,
+	  .max = 16,
+	  .text = "PLAIN LOGIN",
+	  .help = "SASL mechanisms that clients are offered inside TLS: `PLAIN`, `LOGIN`." },
+	MISSING("sasl", OPTION_GROUP),
+	MISSING("delegates", OPTION_STRINGS),
+	END,
+};
+
+#define LIMIT(option, member, who, least, most, usual, line)                                       \
+	{                                                                                          \
+		.name = option, .type = OPTION_INT, .offset = AT(limits.member), .sections = who,  \
+		.min = least, .max = most, .number = usual, .help = line                           \
+	}
+static const struct option limit_rows[] = {
+	LIMIT("handshake_timeout", handshake_timeout, WORKER, 1, WEEK, 15,
+	      "Seconds for a TLS handshake with a client."),
+	LIMIT("preauth_timeout", preauth_timeout, WORKER, 1, WEEK, 60,
+	      "Seconds from accept to login, however busy the client is."),
+	LIMIT("backend_timeout", backend_timeout, WORKER, 1, WEEK, 20,
+	      "Seconds to reach a server and log in there."),
+	LIMIT("idle_timeout", idle_timeout, WORKER, 1, WEEK, 1860,
+	      "Seconds without a byte after which a session ends; IMAP promises its clients 30 "
+	      "minutes."),
+	LIMIT("drain_timeout", drain_timeout, WORKER, 0, WEEK, 30,
+	      "Seconds that sessions have to end after SIGTERM."),
+	LIMIT("auth_timeout", auth_timeout, BOTH, 1, WEEK, 10,
+	      "Seconds for one step of authentication."),
+	LIMIT("max_sessions", max_sessions, WORKER, 0, 1000000, 0,
+	      "Sessions at a time; 0: as many as there are descriptors for."),
+	LIMIT("max_sessions_per_address", max_sessions_per_address, WORKER, 0, 1000000, 100,
+	      "Sessions at a time of one client address (of IPv6: of its /64); 0: no limit."),
+	LIMIT("max_auth_failures", max_auth_failures, WORKER, 1, 1000, 3,
+	      "Failed logins after which a session ends."),
+	LIMIT("max_refused_commands", max_refused_commands, WORKER, 1, 10000, 10,
+	      "Refused commands after which a session ends."),
+	LIMIT("failure_delay_ms", failure_delay, WORKER, 0, 60000, 1000,
+	      "Milliseconds before the reply to a failed login; doubles with each in the session."),
+	LIMIT("failure_delay_max_ms", failure_delay_max, WORKER, 0, 60000, 8000,
+	      "Milliseconds that this delay grows to."),
+	LIMIT("smtp_line", smtp_line, WORKER, 512, 16384, 2000, "Octets of a submission command."),
+	LIMIT("imap_line", imap_line, WORKER, 512, 65536, 8192,
+	      "Octets of an IMAP command before login, without its literals."),
+	LIMIT("pop3_line", pop3_line, WORKER, 255, 16384, 512,
+	      "Octets of a POP3 command before login."),
+	LIMIT("sasl_line", sasl_line, BOTH, 512, 16384, 16384,
+	      "Octets of a line that carries a SASL response."),
+	LIMIT("imap_literals", imap_literals, WORKER, 256, 32768, 16384,
+	      "Octets of all literals of an IMAP command before login."),
+	{ .name = "exempt",
+	  .type = OPTION_NETWORKS,
+	  .offset = AT(limits.exempt),
+	  .sections = WORKER,
+	  .max = 1024,
+	  .help = "Networks whose sessions are counted but never refused." },
+	END,
+};
+
+static const struct option log_rows[] = {
+	{ .name = "target",
+	  .type = OPTION_PATH,
+	  .offset = AT(log.target),
+	  .min = 1,
+	  .max = 4096,
+	  .text = "stderr",
+	  .words = log_targets,
+	  .flags = OPTION_RESTART,
+	  .help = "`stderr`, or a file to append to." },
+	{ .name = "format",
+	  .type = OPTION_WORD,
+	  .offset = AT(log.format),
+	  .words = log_formats,
+	  .help = "`logfmt`: key=value pairs, an event a line." },
+	{ .name = "level",
+	  .type = OPTION_WORD,
+	  .offset = AT(log.level),
+	  .sections = BOTH,
+	  .words = log_levels,
+	  .number = LOG_LEVEL_INFO,
+	  .help = "The least level that is written." },
+	END,
+};
+
+const struct option option_table[] = {
+	{ .name = "hostname",
+	  .type = OPTION_STRING,
+	  .offset = AT(hostname),
+	  .sections = BOTH,
+	  .min = 1,
+	  .max = 255,
+	  .text = "",
+	  .shown = "the system's",
+	  .help = "The name in greetings, and in EHLO to the servers." },
+	{ .name = "user",
+	  .type = OPTION_STRING,
+	  .offset = AT(user),
+	  .min = 1,
+	  .max = 32,
+	  .flags = OPTION_RESTART,
+	  .shown = "`postern`, else `nobody`",
+	  .help = "Whom the workers run as when started by root; otherwise ignored." },
+	{ .name = "auth_user",
+	  .type = OPTION_STRING,
+	  .offset = AT(auth_user),
+	  .min = 1,
+	  .max = 32,
+	  .flags = OPTION_RESTART,
+	  .shown = "`user`",
+	  .help = "Whom the authentication processes run as; a user of its own is advised." },
+	MISSING("keeper_user", OPTION_STRING),
+	{ .name = "workers",
+	  .type = OPTION_INT,
+	  .offset = AT(workers),
+	  .min = 0,
+	  .max = 256,
+	  .flags = OPTION_RESTART,
+	  .sections = WORKER,
+	  .help = "Worker processes; 0: one per core." },
+	{ .name = "pid_file",
+	  .type = OPTION_PATH,
+	  .offset = AT(pid_file),
+	  .min = 1,
+	  .max = 4096,
+	  .flags = OPTION_RESTART,
+	  .help = "File for the process id of the supervisor." },
+	{ .name = "tls",
+	  .type = OPTION_GROUP,
+	  .sections = WORKER,
+	  .rows = tls_rows,
+	  .help = "TLS towards clients, for all listeners." },
+	{ .name = "listeners",
+	  .type = OPTION_LIST,
+	  .offset = AT(listeners),
+	  .sections = WORKER,
+	  .flags = OPTION_RESTART,
+	  .shown = "required",
+	  .min = 1,
+	  .max = 64,
+	  .rows = listener_rows,
+	  .size = sizeof(struct config_listener),
+	  .help = "Where clients connect; at least one." },
+	{ .name = "auth",
+	  .type = OPTION_GROUP,
+	  .sections = BOTH,
+	  .rows = auth_rows,
+	  .help = "How users prove who they are." },
+	{ .name = "backends",
+	  .type = OPTION_LIST,
+	  .offset = AT(pools),
+	  .sections = WORKER,
+	  .shown = "required",
+	  .min = 1,
+	  .max = 64,
+	  .rows = pool_rows,
+	  .size = sizeof(struct config_pool),
+	  .help = "Pools of the servers behind." },
+	{ .name = "routes",
+	  .type = OPTION_LIST,
+	  .offset = AT(routes),
+	  .sections = WORKER,
+	  .shown = "required",
+	  .min = 1,
+	  .max = 64,
+	  .rows = route_rows,
+	  .size = sizeof(struct config_route),
+	  .help = "Which pools serve whom; one, which serves everyone, in this version." },
+	{ .name = "limits",
+	  .type = OPTION_GROUP,
+	  .sections = BOTH,
+	  .rows = limit_rows,
+	  .help = "Timeouts and bounds." },
+	{ .name = "log",
+	  .type = OPTION_GROUP,
+	  .sections = BOTH,
+	  .rows = log_rows,
+	  .help = "Where events go." },
+	MISSING("status", OPTION_GROUP),
+	END,
+};

@@ -1,0 +1,138 @@
+/* generation - see generation.h. */
+#include "frontend/generation.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* Octets of a refused message that we read before we give up on the client. */
+#define SWALLOW_MAX (256u << 20)
+
+static const struct protocol *const protocols[PROTOCOLS] = {
+	[PROTOCOL_SUBMISSION] = &protocol_submission,
+	[PROTOCOL_IMAP] = &protocol_imap,
+	[PROTOCOL_POP3] = &protocol_pop3,
+};
+
+static size_t line_max(const struct config_limits *limits, int protocol)
+{
+	switch (protocol) {
+	case PROTOCOL_SUBMISSION:
+		return (size_t)limits->smtp_line;
+	case PROTOCOL_IMAP:
+		return (size_t)limits->imap_line;
+	default:
+		return (size_t)limits->pop3_line;
+	}
+}
+
+static void make_pool(struct generation *g, size_t i, struct config_faults *faults)
+{
+	const struct config_pool *config = &g->config->pools.items[i];
+	struct served_pool *pool = &g->pools[i];
+	char why[256] = "out of memory";
+
+	pool->config = config;
+	pool->login.hostname = g->config->hostname;
+	pool->login.starttls = config->tls == BACKEND_TLS_STARTTLS;
+	pool->down = calloc(config->servers.count, sizeof(*pool->down));
+	if (config->tls != BACKEND_TLS_NONE)
+		pool->tls = tls_context_client(config, why);
+	if (pool->down == NULL || (config->tls != BACKEND_TLS_NONE && pool->tls == NULL))
+		config_fault(faults, false, config->source.file, config->source.line, "%s", why);
+}
+
+static void make_listener(struct generation *g, size_t i, struct config_faults *faults)
+{
+	static const char *const none[] = { NULL };
+	const struct config *all = g->config;
+	const struct config_listener *config = &all->listeners.items[i];
+	const struct config_certificates *certificates =
+		config->certificates.count > 0 ? &config->certificates : &all->tls.certificates;
+	const struct config_source *source = &certificates->items[0].source;
+	struct served_listener *listener = &g->listeners[i];
+	const struct served_pool *pool = generation_route(g, config->protocol, SPAN(""));
+	char why[256];
+
+	listener->config = config;
+	listener->protocol = protocols[config->protocol];
+	listener->dialogue = (struct dialogue_settings) {
+		.hostname = all->hostname,
+		.mechanisms = all->auth.mechanisms.items,
+		.capabilities = pool && pool->config->capabilities.count
+					? pool->config->capabilities.items
+					: none,
+		.line_max = line_max(&all->limits, config->protocol),
+		.sasl_line_max = (size_t)all->limits.sasl_line,
+		.literals_max = (size_t)all->limits.imap_literals,
+	};
+	listener->relay = (struct smtp_relay_settings) {
+		.hostname = all->hostname,
+		.capabilities = listener->dialogue.capabilities,
+		.line_max = listener->dialogue.line_max,
+		.swallow_max = SWALLOW_MAX,
+	};
+	address_text(&config->bind.u.any, listener->name);
+	listener->tls = tls_context_server(&certificates->items[0], why);
+	if (listener->tls == NULL)
+		config_fault(faults, false, source->file, source->line, "%s", why);
+}
+
+struct generation *generation_new(struct config *config, struct config_faults *faults)
+{
+	struct generation *g = calloc(1, sizeof(*g));
+	size_t before = faults->errors;
+
+	if (g == NULL) {
+		config_free(config);
+		return NULL;
+	}
+	g->references = 1;
+	g->config = config;
+	g->pools = calloc(config->pools.count + 1, sizeof(*g->pools));
+	g->listeners = calloc(config->listeners.count + 1, sizeof(*g->listeners));
+	if (g->pools == NULL || g->listeners == NULL) {
+		config_fault(faults, false, "", 0, "out of memory");
+	} else {
+		for (size_t i = 0; i < config->pools.count; i++)
+			make_pool(g, i, faults);
+		for (size_t i = 0; i < config->listeners.count; i++)
+			make_listener(g, i, faults);
+	}
+	if (faults->errors == before)
+		return g;
+	generation_drop(g);
+	return NULL;
+}
+
+struct generation *generation_keep(struct generation *g)
+{
+	g->references++;
+	return g;
+}
+
+void generation_drop(struct generation *g)
+{
+	if (g == NULL || --g->references > 0)
+		return;
+	for (size_t i = 0; g->pools && i < g->config->pools.count; i++) {
+		tls_context_free(g->pools[i].tls);
+		free(g->pools[i].down);
+	}
+	for (size_t i = 0; g->listeners && i < g->config->listeners.count; i++)
+		tls_context_free(g->listeners[i].tls);
+	free(g->pools);
+	free(g->listeners);
+	config_free(g->config);
+	free(g);
+}
+
+struct served_pool *generation_route(const struct generation *g, enum protocol_id protocol,
+				     struct span user)
+{
+	for (size_t i = 0; i < g->config->routes.count; i++) {
+		int pool = g->config->routes.items[i].pools[protocol];
+
+		if (pool >= 0)
+			return &g->pools[pool];
+	}
+	return NULL;
+}

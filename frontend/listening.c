@@ -1,0 +1,127 @@
+/* listening - binds what the configuration names; see listening.h.
+ * Invariants: the first socket of an address is bound without SO_REUSEPORT, so an address that another process has is
+ * refused; only then is the option set, and the other workers' sockets join it. IPv6 sockets take IPv6 only.
+ */
+#include "frontend/listening.h"
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#define BACKLOG 4096 /* the kernel cuts it down to net.core.somaxconn */
+
+static bool set_option(int fd, int level, int option)
+{
+	int on = 1;
+
+	return setsockopt(fd, level, option, &on, sizeof(on)) == 0;
+}
+
+/* `first`: nobody else may have the address. */
+static int open_socket(const struct address *address, bool first)
+{
+	int fd = socket(address->u.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -1;
+	if (set_option(fd, SOL_SOCKET, SO_REUSEADDR) &&
+	    (address->u.any.sa_family != AF_INET6 || set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY)) &&
+	    (first || set_option(fd, SOL_SOCKET, SO_REUSEPORT)) &&
+	    bind(fd, &address->u.any, address->len) == 0 &&
+	    (!first || set_option(fd, SOL_SOCKET, SO_REUSEPORT)) && listen(fd, BACKLOG) == 0)
+		return fd;
+
+	int saved = errno;
+
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+/* All workers' sockets of one listener; false with errno. */
+static bool open_listener(struct listening *listening, size_t listener)
+{
+	struct address *address = &listening->addresses[listener];
+
+	for (unsigned worker = 0; worker < listening->workers; worker++) {
+		int fd = open_socket(address, worker == 0);
+
+		if (fd < 0)
+			return false;
+		listening->fds[listener * listening->workers + worker] = fd;
+		/* port 0: the others take the one that the first got */
+		if (worker == 0 && getsockname(fd, &address->u.any, &address->len) < 0)
+			return false;
+	}
+	return true;
+}
+
+int listening_open(struct listening *listening, const struct config *config, unsigned workers,
+		   char text[512])
+{
+	size_t count = config->listeners.count;
+
+	*listening = (struct listening) {
+		.count = count,
+		.workers = workers,
+		.fds = calloc(count * workers + 1, sizeof(int)),
+		.addresses = calloc(count + 1, sizeof(struct address)),
+	};
+	if (!listening->fds || !listening->addresses) {
+		listening_close(listening);
+		snprintf(text, 512, "out of memory");
+		return EX_OSERR;
+	}
+	for (size_t i = 0; i < count * workers; i++)
+		listening->fds[i] = -1;
+	for (size_t i = 0; i < count; i++) {
+		const struct config_listener *listener = &config->listeners.items[i];
+		char name[ADDRESS_TEXT_MAX];
+
+		listening->addresses[i] = listener->bind;
+		if (open_listener(listening, i))
+			continue;
+
+		int reason = errno;
+
+		snprintf(text, 512, "%s:%d: error: cannot listen on %s: %s", listener->source.file,
+			 listener->source.line, address_text(&listener->bind.u.any, name),
+			 strerror(reason));
+		listening_close(listening);
+		return reason == EACCES || reason == EPERM ? EX_NOPERM : EX_TEMPFAIL;
+	}
+	return 0;
+}
+
+void listening_close(struct listening *listening)
+{
+	for (size_t i = 0; listening->fds && i < listening->count * listening->workers; i++)
+		if (listening->fds[i] >= 0)
+			close(listening->fds[i]);
+	free(listening->fds);
+	free(listening->addresses);
+	*listening = (struct listening) { 0 };
+}
+
+int listening_socket(const struct listening *listening, size_t listener, unsigned worker)
+{
+	assert(listener < listening->count && worker < listening->workers);
+	return listening->fds[listener * listening->workers + worker];
+}
+
+char *listening_text(const struct listening *listening)
+{
+	size_t size = listening->count * (ADDRESS_TEXT_MAX + 1) + 1, len = 0;
+	char *text = malloc(size), name[ADDRESS_TEXT_MAX];
+
+	if (!text)
+		return NULL;
+	text[0] = '\0';
+	for (size_t i = 0; i < listening->count; i++)
+		len += (size_t)snprintf(text + len, size - len, "%s%s", i ? "," : "",
+					address_text(&listening->addresses[i].u.any, name));
+	return text;
+}

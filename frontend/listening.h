@@ -1,0 +1,23 @@
+/* listening - the supervisor's listening sockets: one per worker and address; they outlive the workers.
+ * Invariants: all are bound before any worker starts; a second Postern on the same address is refused.
+ */
+#ifndef FRONTEND_LISTENING_H
+#define FRONTEND_LISTENING_H
+
+#include "frontend/config.h"
+
+struct listening {
+	size_t count; /* listeners, in the order of the configuration */
+	unsigned workers;
+	int *fds;                  /* count x workers; -1: not open */
+	struct address *addresses; /* as bound: port 0 has become a real one */
+};
+
+/* Opens all for that many workers. Returns 0, or an exit status with the reason in text; then nothing is open. */
+int listening_open(struct listening *, const struct config *, unsigned workers, char text[512]);
+void listening_close(struct listening *); /* may be called twice */
+int listening_socket(const struct listening *, size_t listener, unsigned worker);
+/* "127.0.0.1:1587,[::1]:1993" of all; the caller frees it. NULL: out of memory. */
+char *listening_text(const struct listening *);
+
+#endif

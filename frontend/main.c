@@ -1,0 +1,105 @@
+/* main - the command line. */
+#include "auth/auth_sasl.h"
+#include "frontend/child.h"
+#include "frontend/config.h"
+#include "frontend/config_version.h"
+#include "frontend/supervisor.h"
+#include "frontend/tls.h"
+#include <ev.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+static void usage(FILE *out)
+{
+	fputs("usage: postern -c PATH [-t]\n"
+	      "       postern -V | --options | --help\n"
+	      "\n"
+	      "  -c PATH    configuration: a file, or a folder whose *.conf are read in name "
+	      "order\n"
+	      "  -t         check the configuration and end: 0 when it is right, 78 when not\n"
+	      "  -V         show the version, and those of the libraries in use\n"
+	      "  --options  show every option of the configuration\n"
+	      "  -h, --help show this\n"
+	      "\n"
+	      "SIGTERM drains and stops; SIGINT or a second SIGTERM stops at once; SIGUSR1 reopens "
+	      "the log.\n",
+	      out);
+}
+
+static void print_versions(void)
+{
+	printf("postern %s\n", POSTERN_VERSION);
+	printf("%s\n", tls_version());
+	printf("libev %d.%d\n", ev_version_major(), ev_version_minor());
+	printf("Cyrus SASL %s\n", auth_sasl_version());
+	printf("libconfig %s\n", config_library_version());
+}
+
+/* Later descriptors must never be taken for 0, 1 or 2. */
+static void open_standard_descriptors(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+		if (fd < 0)
+			exit(EX_OSERR);
+		if (fd < 3)
+			fcntl(fd, F_SETFD, 0);
+	} while (fd < 3);
+	close(fd);
+}
+
+static int finish_output(void)
+{
+	return fflush(stdout) == 0 ? 0 : EX_IOERR;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option long_options[] = {
+		{ "options", no_argument, NULL, 'o' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 },
+	};
+	const char *path = NULL;
+	bool only_check = false;
+	int letter;
+
+	if (argc > 1 && strcmp(argv[1], "--child") == 0)
+		child_main(argc, argv);
+	open_standard_descriptors();
+	while ((letter = getopt_long(argc, argv, "c:tVh", long_options, NULL)) != -1) {
+		switch (letter) {
+		case 'c':
+			path = optarg;
+			break;
+		case 't':
+			only_check = true;
+			break;
+		case 'V':
+			print_versions();
+			return finish_output();
+		case 'o':
+			config_print_options(stdout);
+			return finish_output();
+		case 'h':
+			usage(stdout);
+			return finish_output();
+		default:
+			usage(stderr);
+			return EX_USAGE;
+		}
+	}
+	if (!path || optind < argc) {
+		usage(stderr);
+		return EX_USAGE;
+	}
+	return supervisor_run(path, only_check);
+}

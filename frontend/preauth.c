@@ -1,0 +1,417 @@
+/* preauth - see preauth.h. Carries out what the dialogue decides.
+ * Invariants: bytes behind STARTTLS/STLS end the session (RFC 3207 4.2, 2595); a credential that came before TLS is told to
+ * the log by name and address only; input is wiped as it is used.
+ */
+#include "frontend/preauth.h"
+#include "frontend/backend_login.h"
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define TLS_HANDSHAKE_RECORD 22
+
+/* ---- TLS ------------------------------------------------------------------------------------------------------------ */
+
+static void log_refused(const struct session *s, const char *reason)
+{
+	struct log_line line;
+
+	session_log(s, &line, LOG_LEVEL_INFO, "refused");
+	log_word(&line, "reason", reason);
+	log_end(&line);
+}
+
+static void refuse(struct session *s, const char *reason)
+{
+	log_refused(s, reason);
+	session_end(s, reason);
+}
+
+/* The first bytes are held back from the library until they look like TLS. */
+static bool step_accepted(struct session *s)
+{
+	enum transport_result result = transport_fill(&s->client);
+	struct tls *tls;
+
+	if (buffer_len(&s->client.in) == 0) {
+		if (result != TRANSPORT_AGAIN)
+			session_close(s, "client_closed");
+		return false;
+	}
+	if (*(unsigned char *)buffer_data(&s->client.in) != TLS_HANDSHAKE_RECORD) {
+		refuse(s, s->dialogue != NULL ? "injection" : "plaintext");
+		return false;
+	}
+	tls = tls_accept_new(s->listener->tls);
+	if (tls == NULL) {
+		session_close(s, "no_memory");
+		return false;
+	}
+	transport_start_tls(&s->client, tls);
+	session_enter(s, SESSION_HANDSHAKE);
+	return true;
+}
+
+static bool tls_stands(struct session *s)
+{
+	bool greet = s->dialogue == NULL;
+	char text[OUTPUT_MAX];
+	struct output greeting;
+
+	tls_facts(s->client.tls, &s->tls);
+	if (s->tls.sni[0] != '\0')
+		s->sni = strdup(s->tls.sni);
+	s->tls.sni = NULL;
+	if (greet)
+		s->dialogue = calloc(1, sizeof(*s->dialogue));
+	if (s->dialogue == NULL) {
+		session_close(s, "no_memory");
+		return false;
+	}
+	dialogue_init(s->dialogue, s->listener->protocol, &s->listener->dialogue, PHASE_TLS);
+	session_enter(s, SESSION_DIALOGUE);
+	if (greet) {
+		output_init(&greeting, text, sizeof(text));
+		s->listener->protocol->greet(s->dialogue, &greeting);
+		session_send(s, greeting.data, greeting.len);
+	}
+	return s->state == SESSION_DIALOGUE;
+}
+
+static bool step_handshake(struct session *s)
+{
+	switch (transport_handshake(&s->client)) {
+	case TRANSPORT_DONE:
+		return tls_stands(s);
+	case TRANSPORT_AGAIN:
+		return false;
+	case TRANSPORT_CLOSED:
+		session_close(s, "handshake_aborted");
+		return false;
+	default:
+		if (s->client.tls_failed)
+			refuse(s, tls_failure(s->client.tls));
+		else
+			session_close(s, "handshake_aborted");
+		return false;
+	}
+}
+
+/* ---- SASL ----------------------------------------------------------------------------------------------------------- */
+
+/* "192.0.2.1;143", as SASL wants it. */
+static struct span sasl_address(const struct address *address, char *out, size_t size)
+{
+	char host[INET6_ADDRSTRLEN] = "";
+	unsigned port = 0;
+
+	if (address->u.any.sa_family == AF_INET) {
+		inet_ntop(AF_INET, &address->u.v4.sin_addr, host, sizeof(host));
+		port = ntohs(address->u.v4.sin_port);
+	} else if (address->u.any.sa_family == AF_INET6) {
+		inet_ntop(AF_INET6, &address->u.v6.sin6_addr, host, sizeof(host));
+		port = ntohs(address->u.v6.sin6_port);
+	}
+	snprintf(out, size, "%s;%u", host, port);
+	return span_of(out);
+}
+
+static void ask(struct session *s, const struct decision *d)
+{
+	char local[64], remote[64];
+	struct auth_request request = {
+		.type = d->type == DECIDE_PASSWORD ? AUTH_CHECK : AUTH_BEGIN,
+		.service = span_of(s->listener->protocol->sasl_service),
+		.mechanism = d->mechanism,
+		.response = d->response,
+		.has_response = d->has_response,
+		.user = d->user,
+		.password = d->password,
+		.local = sasl_address(&s->local, local, sizeof(local)),
+		.remote = sasl_address(&s->peer, remote, sizeof(remote)),
+		.tls_bits = s->tls.bits,
+	};
+
+	s->exchange = (struct auth_exchange) { s->id, s->exchange.serial + 1 };
+	request.exchange = s->exchange;
+	if (d->type == DECIDE_PASSWORD)
+		snprintf(s->mechanism, sizeof(s->mechanism), "%s",
+			 s->listener->config->protocol == PROTOCOL_IMAP ? "LOGIN-COMMAND" : "USER");
+	else
+		snprintf(s->mechanism, sizeof(s->mechanism), "%.*s", (int)d->mechanism.len,
+			 d->mechanism.data);
+	session_enter(s, SESSION_AUTH);
+	if (auth_client_begin(s->worker->auth, &request) != 0)
+		preauth_temporary(s, "", "the exchange is over a bound");
+}
+
+void preauth_verdict(struct session *s, enum verdict verdict, struct span text)
+{
+	char storage[OUTPUT_MAX];
+	struct output output;
+
+	output_init(&output, storage, sizeof(storage));
+	s->listener->protocol->verdict(s->dialogue, verdict, text, &output);
+	session_send(s, output.data, output.len);
+}
+
+static void back_to_dialogue(struct session *s, enum verdict verdict, struct span text)
+{
+	session_enter(s, SESSION_DIALOGUE);
+	preauth_verdict(s, verdict, text);
+}
+
+static void log_auth_failed(const struct session *s, const char *result, const char *why)
+{
+	struct log_line line;
+
+	session_log(s, &line, LOG_LEVEL_WARNING, "auth_failed");
+	if (s->user != NULL)
+		log_value(&line, "user", span_of(s->user));
+	log_word(&line, "mechanism", s->mechanism);
+	log_word(&line, "result", result);
+	log_value(&line, "reason", span_of(why));
+	log_end(&line);
+}
+
+void preauth_refused(struct session *s, enum verdict verdict, const char *why)
+{
+	const struct config_limits *limits = &s->generation->config->limits;
+	double delay = limits->failure_delay;
+
+	log_auth_failed(s, "refused", why);
+	for (unsigned i = 0; i < s->auth_failures && delay < limits->failure_delay_max; i++)
+		delay *= 2;
+	if (delay > limits->failure_delay_max)
+		delay = limits->failure_delay_max;
+	s->auth_failures++;
+	s->delayed = verdict;
+	session_enter(s, SESSION_DELAY);
+	if (delay > 0)
+		session_restart_timer(s, delay / 1000);
+	else
+		preauth_delay_over(s);
+}
+
+void preauth_delay_over(struct session *s)
+{
+	unsigned max = (unsigned)s->generation->config->limits.max_auth_failures;
+
+	back_to_dialogue(s, s->delayed, SPAN(""));
+	if (s->auth_failures >= max)
+		session_farewell(s, FAREWELL_REFUSALS, "auth_failures");
+}
+
+void preauth_temporary(struct session *s, const char *code, const char *why)
+{
+	log_auth_failed(s, "temporary", why);
+	back_to_dialogue(s, VERDICT_TEMPORARY, span_of(code));
+}
+
+/* Counts what we would not do for the client; too much of it ends the session. */
+static void count_refusal(struct session *s)
+{
+	s->refused_commands++;
+	if (s->refused_commands >= (unsigned)s->generation->config->limits.max_refused_commands)
+		session_farewell(s, FAREWELL_REFUSALS, "refused_commands");
+}
+
+static bool take_credential(struct session *s, const struct auth_answer *answer)
+{
+	free(s->user);
+	s->user = strndup(answer->authcid.data, answer->authcid.len);
+	s->credential = credential_new(answer->authcid, answer->password);
+	return s->user != NULL && s->credential != NULL;
+}
+
+static void answer_refused(struct session *s, enum auth_refusal refusal)
+{
+	switch (refusal) {
+	case AUTH_REFUSED_MECHANISM:
+		back_to_dialogue(s, VERDICT_NO_MECHANISM, SPAN(""));
+		count_refusal(s);
+		break;
+	case AUTH_REFUSED_ENCODING:
+		back_to_dialogue(s, VERDICT_BAD_ENCODING, SPAN(""));
+		count_refusal(s);
+		break;
+	case AUTH_REFUSED_AUTHORIZATION:
+		preauth_refused(s, VERDICT_UNAUTHORIZED, "another identity was asked for");
+		break;
+	default:
+		preauth_refused(s, VERDICT_REFUSED, "name or password is empty or malformed");
+		break;
+	}
+}
+
+void preauth_answer(struct session *s, const struct auth_answer *answer)
+{
+	struct log_line line;
+
+	if (s->state != SESSION_AUTH || answer->exchange.serial != s->exchange.serial)
+		return;
+	switch (answer->type) {
+	case AUTH_CHALLENGE:
+		back_to_dialogue(s, VERDICT_CHALLENGE, answer->challenge);
+		break;
+	case AUTH_CAPTURED:
+		if (take_credential(s, answer))
+			backend_login_begin(s);
+		else
+			preauth_temporary(s, "", "out of memory");
+		break;
+	case AUTH_REFUSED:
+		answer_refused(s, answer->refusal);
+		break;
+	case AUTH_TEMPORARY:
+		preauth_temporary(s, "", "no answer from an auth process");
+		break;
+	default: /* VERIFIED where the backend is to decide: never a way in */
+		session_log(s, &line, LOG_LEVEL_ERROR, "bug");
+		log_value(&line, "message", SPAN("SASL verified what a backend should decide"));
+		log_end(&line);
+		session_close(s, "bug");
+		break;
+	}
+	session_run(s);
+}
+
+/* ---- the dialogue --------------------------------------------------------------------------------------------------- */
+
+static void log_exposed(const struct session *s, const struct decision *d)
+{
+	struct log_line line;
+
+	session_log(s, &line, LOG_LEVEL_WARNING, "password_exposed");
+	log_value(&line, "user", d->exposed_user.len > 0 ? d->exposed_user : SPAN("-"));
+	log_end(&line);
+}
+
+static void tell_refusal(struct session *s, const struct decision *d)
+{
+	if (d->exposed)
+		log_exposed(s, d);
+	if (d->refusal == REFUSAL_PLAINTEXT && !s->plaintext_logged) {
+		s->plaintext_logged = true;
+		log_refused(s, "plaintext");
+	}
+}
+
+static void start_tls(struct session *s)
+{
+	if (buffer_len(&s->client_in) > 0) {
+		refuse(s, "injection");
+		return;
+	}
+	dialogue_wipe(s->dialogue);
+	session_enter(s, SESSION_ACCEPTED);
+}
+
+static void carry_out(struct session *s, const struct decision *d)
+{
+	switch (d->type) {
+	case DECIDE_AUTH_BEGIN:
+	case DECIDE_PASSWORD:
+		ask(s, d);
+		break;
+	case DECIDE_AUTH_RESPONSE:
+		session_enter(s, SESSION_AUTH);
+		if (auth_client_continue(s->worker->auth, s->exchange, d->response) != 0)
+			preauth_temporary(s, "", "the exchange is over a bound");
+		break;
+	case DECIDE_AUTH_CANCEL:
+		auth_client_cancel(s->worker->auth, s->exchange);
+		preauth_verdict(s, VERDICT_CANCELLED, SPAN(""));
+		count_refusal(s);
+		break;
+	case DECIDE_CLOSE:
+		session_end(s, d->refusal == REFUSAL_QUIT ? "client_quit" : "refused_command");
+		break;
+	default:
+		if (d->refusal != REFUSAL_NONE)
+			count_refusal(s);
+		break;
+	}
+}
+
+/* True when a command was used up. */
+static bool take_command(struct session *s)
+{
+	const struct protocol *protocol = s->listener->protocol;
+	struct decision d = { .type = DECIDE_MORE };
+	char text[OUTPUT_MAX];
+	struct output output;
+	size_t used;
+
+	output_init(&output, text, sizeof(text));
+	used = protocol->input(s->dialogue, buffer_data(&s->client_in), buffer_len(&s->client_in),
+			       &output, &d);
+	session_send(s, output.data, output.len);
+	if (s->state == SESSION_CLOSED || d.type == DECIDE_MORE)
+		return false;
+	tell_refusal(s, &d);
+	if (d.type == DECIDE_START_TLS) {
+		buffer_consume(&s->client_in, used);
+		start_tls(s);
+		return true;
+	}
+	carry_out(s, &d);
+	if (s->state != SESSION_CLOSED && s->state != SESSION_CLOSING)
+		buffer_consume(&s->client_in, used);
+	return true;
+}
+
+static bool read_client(struct session *s)
+{
+	switch (transport_read(&s->client, &s->client_in)) {
+	case TRANSPORT_DONE:
+		return true;
+	case TRANSPORT_AGAIN:
+		return false;
+	case TRANSPORT_CLOSED:
+		s->client_ended = true;
+		return false;
+	case TRANSPORT_TRUNCATED:
+		session_close(s, "client_truncated");
+		return false;
+	default:
+		if (s->client.tls_failed)
+			refuse(s, "tls_record");
+		else
+			session_close(s, "client_reset");
+		return false;
+	}
+}
+
+static bool step_dialogue(struct session *s)
+{
+	if (!transport_writable(&s->client))
+		return false;
+	if (buffer_len(&s->client_in) > 0 && take_command(s))
+		return true;
+	if (s->state != SESSION_DIALOGUE)
+		return false;
+	if (s->client_ended) {
+		session_end(s, "client_closed");
+		return false;
+	}
+	return read_client(s);
+}
+
+bool preauth_step(struct session *s)
+{
+	switch (s->state) {
+	case SESSION_ACCEPTED:
+		return step_accepted(s);
+	case SESSION_HANDSHAKE:
+		return step_handshake(s);
+	default:
+		return step_dialogue(s);
+	}
+}
+
+void preauth_listen(struct session *s)
+{
+	if (!s->client_ended && buffer_room(&s->client_in) >= TRANSPORT_RECORD)
+		read_client(s);
+}

@@ -1,0 +1,87 @@
+/* session - one client, from accept to close; the only place that changes a session's state or frees it.
+ * Invariants: session_enter() is the one setter of state and checks the move; callees return and never free; session_close() may be
+ * called twice, the janitor frees at the end of the loop's turn; other processes name a session by id only; the
+ * relay opens through session_may_relay() alone. A session keeps the generation of configuration that it began with.
+ */
+#ifndef FRONTEND_SESSION_H
+#define FRONTEND_SESSION_H
+
+#include "frontend/transport.h"
+#include "frontend/worker.h"
+#include "protocols/login.h"
+
+#define SESSION_MAGIC    0x506f7374u
+#define SESSION_HELD_MAX 65536 /* bytes of a client behind its login command */
+
+struct session {
+	unsigned magic;
+	enum session_state state;
+	uint64_t id;
+	struct worker *worker;
+	struct generation *generation;
+	const struct served_listener *listener;
+	LIST_ENTRY(session) of_state, of_id;
+	LIST_ENTRY(session) of_resumed;
+	bool resumed; /* stands in that list: wants another turn */
+
+	struct transport client, backend;
+	struct buffer client_in;  /* plaintext of the client, not yet used */
+	struct buffer backend_in; /* the same of the backend */
+	ev_timer deadline;        /* accept to login, however busy */
+	ev_timer timer;           /* of the state */
+
+	struct dialogue *dialogue;     /* until the relay begins */
+	struct credential *credential; /* from capture to the backend's verdict */
+	struct login *login;           /* while the backend is being logged in to */
+	struct served_pool *pool;
+	size_t server;            /* in the pool */
+	struct smtp_relay *relay; /* submission, after login */
+	struct auth_exchange exchange;
+	bool counted;          /* in the limits; else it was refused at the door */
+	bool backend_accepted; /* it took the user's own credential */
+	bool plaintext_logged; /* the refusal before TLS is told once */
+	bool client_ended;     /* it has closed its side; nothing more will come */
+	unsigned refused_commands, auth_failures;
+	enum verdict delayed; /* what SESSION_DELAY holds back */
+
+	struct address peer, local;
+	char *user; /* as SASL returned it; NULL before */
+	char mechanism[24];
+	struct tls_facts tls; /* of the client; version NULL before TLS */
+	char *sni;            /* NULL: none */
+	const char *reason;   /* why it ends: a literal */
+	double began, active; /* loop time */
+	size_t lingered;      /* bytes thrown away while closing */
+};
+
+/* Takes the accepted socket. NULL: out of memory, and fd is closed. */
+struct session *session_new(struct worker *, const struct served_listener *, int fd,
+			    const struct address *peer);
+/* Greets or awaits the handshake. */
+void session_start(struct session *);
+/* The over-limit answer in place of the greeting (STARTTLS listeners; implicit TLS: nothing), then close. */
+void session_refuse(struct session *, const char *reason);
+
+void session_enter(struct session *, enum session_state);
+/* Carries the session as far as it goes now, then waits for what it needs. Called for every event. */
+void session_run(struct session *);
+/* Ends it once all is sent; the reason goes to the log; the first call's counts. */
+void session_end(struct session *, const char *reason);
+/* Says goodbye in the protocol's words, then session_end(). */
+void session_farewell(struct session *, enum farewell, const char *reason);
+/* At once, dropping what is queued. */
+void session_close(struct session *, const char *reason);
+void session_drain(struct session *, bool deadline_passed);
+void session_free_closed(struct worker *);
+
+/* Appends to what the client is sent. What does not fit ends the session (our replies are bounded). */
+void session_send(struct session *, const char *data, size_t len);
+void session_restart_timer(struct session *, double seconds);
+
+/* Log lines about a session: begins one with protocol and client. */
+void session_log(const struct session *, struct log_line *, enum log_level, const char *event);
+
+/* True when the relay may open: SASL verified, or the backend accepted the command that carried the user's own password. */
+bool session_may_relay(const struct session *);
+
+#endif

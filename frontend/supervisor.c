@@ -1,0 +1,426 @@
+/* supervisor - start order, signals, end; see supervisor.h.
+ * The order of a start: configuration, log, users, checker child, pid file, listening sockets, shared counters, children, all
+ * ready, begin. Each step that fails says why on stderr and gives its exit status; what stands is taken down in reverse.
+ * Phases: CHECKING -> STARTING -> RUNNING -> DRAINING -> STOPPING, and from any of them to STOPPING.
+ */
+#include "frontend/supervisor.h"
+#include "frontend/account.h"
+#include "frontend/child.h"
+#include "frontend/children.h"
+#include "frontend/limit.h"
+#include "frontend/listening.h"
+#include "frontend/log.h"
+#include "frontend/pid_file.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#define STOP_SECONDS  2.0 /* for children to stop at once */
+#define DRAIN_SECONDS 5.0 /* beyond limits.drain_timeout, which the workers keep */
+
+enum supervisor_phase {
+	SUPERVISOR_CHECKING,
+	SUPERVISOR_STARTING,
+	SUPERVISOR_RUNNING,
+	SUPERVISOR_DRAINING,
+	SUPERVISOR_STOPPING,
+};
+
+struct supervisor {
+	const char *path;
+	enum supervisor_phase phase;
+	int status; /* to exit with */
+	bool checked;
+	char tls_version[64]; /* as the checker found it */
+	struct config *config;
+	struct ev_loop *loop;
+	struct children children;
+	struct listening listening;
+	int log, shared, pid_file;
+	ev_signal signals[4];
+	ev_timer deadline; /* DRAINING, STOPPING: who is left is killed */
+};
+
+static void print_faults(const struct config_faults *faults)
+{
+	for (size_t i = 0; i < faults->count; i++) {
+		const struct config_fault *fault = &faults->items[i];
+		const char *kind = fault->warning ? "warning" : "error";
+
+		if (fault->line > 0)
+			fprintf(stderr, "%s:%d: %s: %s\n", fault->file, fault->line, kind,
+				fault->text);
+		else
+			fprintf(stderr, "%s: %s: %s\n", fault->file, kind, fault->text);
+	}
+}
+
+/* ---- end ---- */
+
+static void set_deadline(struct supervisor *supervisor, double seconds)
+{
+	ev_timer_stop(supervisor->loop, &supervisor->deadline);
+	ev_timer_set(&supervisor->deadline, seconds, 0);
+	ev_timer_start(supervisor->loop, &supervisor->deadline);
+}
+
+static void break_when_alone(struct supervisor *supervisor)
+{
+	if (children_alive(&supervisor->children) == 0)
+		ev_break(supervisor->loop, EVBREAK_ALL);
+}
+
+static void stop(struct supervisor *supervisor)
+{
+	supervisor->phase = SUPERVISOR_STOPPING;
+	supervisor->children.restarting = false;
+	listening_close(&supervisor->listening);
+	children_tell(&supervisor->children, CHILD_KINDS, CONTROL_STOP);
+	set_deadline(supervisor, STOP_SECONDS);
+	break_when_alone(supervisor);
+}
+
+static void drain(struct supervisor *supervisor)
+{
+	supervisor->phase = SUPERVISOR_DRAINING;
+	supervisor->children.restarting = false;
+	listening_close(&supervisor->listening);
+	children_tell(&supervisor->children, CHILD_WORKER, CONTROL_DRAIN);
+	set_deadline(supervisor, supervisor->config->limits.drain_timeout + DRAIN_SECONDS);
+	if (children_alive_of(&supervisor->children, CHILD_WORKER) == 0)
+		stop(supervisor);
+}
+
+static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct supervisor *supervisor = timer->data;
+
+	children_kill(&supervisor->children);
+}
+
+/* ---- what the children tell ---- */
+
+static void log_ready(const struct supervisor *supervisor)
+{
+	struct log_line line;
+	char *addresses = listening_text(&supervisor->listening), *quoted = NULL;
+
+	/* our own words, and longer than a value from outside may be */
+	if (addresses && asprintf(&quoted, "\"%s\"", addresses) < 0)
+		quoted = NULL;
+	log_begin(&line, LOG_LEVEL_INFO, "ready", 0);
+	log_word(&line, "version", POSTERN_VERSION);
+	log_number(&line, "listeners", supervisor->listening.count);
+	log_number(&line, "workers", supervisor->children.workers);
+	log_word(&line, "tls", supervisor->tls_version);
+	log_word(&line, "addresses", quoted);
+	log_end(&line);
+	free(quoted);
+	free(addresses);
+}
+
+static void on_prepared(struct children *children)
+{
+	struct supervisor *supervisor = children->owner;
+
+	if (supervisor->phase != SUPERVISOR_STARTING)
+		return;
+	supervisor->phase = SUPERVISOR_RUNNING;
+	children_commit(children);
+	log_ready(supervisor);
+}
+
+static void on_checked(struct children *children, const char *version)
+{
+	struct supervisor *supervisor = children->owner;
+
+	supervisor->checked = true;
+	snprintf(supervisor->tls_version, sizeof(supervisor->tls_version), "%s", version);
+	children_tell(children, CHILD_CHECKER, CONTROL_STOP);
+}
+
+static void on_failed(struct children *children, const struct child *child,
+		      const struct config_faults *faults)
+{
+	struct supervisor *supervisor = children->owner;
+
+	if (child->kind == CHILD_CHECKER) {
+		print_faults(faults);
+		supervisor->status = EX_CONFIG;
+		children_tell(children, CHILD_CHECKER, CONTROL_STOP);
+		return;
+	}
+	for (size_t i = 0; i < faults->count; i++)
+		log_event(LOG_LEVEL_ERROR, "child_failed", "%s:%d: %s", faults->items[i].file,
+			  faults->items[i].line, faults->items[i].text);
+}
+
+static void on_over(struct children *children, const struct child *child, int status)
+{
+	struct supervisor *supervisor = children->owner;
+
+	switch (supervisor->phase) {
+	case SUPERVISOR_CHECKING:
+		if (!supervisor->checked && supervisor->status == 0) {
+			fprintf(stderr, "postern: the checking process ended without an answer\n");
+			supervisor->status = EX_SOFTWARE;
+		}
+		ev_break(supervisor->loop, EVBREAK_ALL);
+		break;
+	case SUPERVISOR_STARTING:
+		fprintf(stderr, "postern: a process (%s) ended before it was ready: %s %d\n",
+			child_kind_names[child->kind], WIFSIGNALED(status) ? "signal" : "status",
+			WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+		supervisor->status = EX_SOFTWARE;
+		stop(supervisor);
+		break;
+	case SUPERVISOR_RUNNING:
+		break;
+	case SUPERVISOR_DRAINING:
+		if (children_alive_of(children, CHILD_WORKER) == 0)
+			stop(supervisor);
+		break;
+	case SUPERVISOR_STOPPING:
+		break_when_alone(supervisor);
+		break;
+	}
+}
+
+/* ---- signals ---- */
+
+static void reopen_log(struct supervisor *supervisor)
+{
+	int fd = log_open(supervisor->config->log.target);
+	int copy = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	if (copy < 0) {
+		log_event(LOG_LEVEL_ERROR, "log_reopened", "cannot open %s: %s",
+			  supervisor->config->log.target, strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	log_set_descriptor(copy);
+	close(supervisor->log);
+	supervisor->log = fd;
+	children_give_log(&supervisor->children, fd);
+	log_event(LOG_LEVEL_INFO, "log_reopened", "%s", supervisor->config->log.target);
+}
+
+static void on_signal(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+	struct supervisor *supervisor = watcher->data;
+
+	switch (watcher->signum) {
+	case SIGHUP:
+		log_event(LOG_LEVEL_WARNING, "reload",
+			  "not available in this version; restart to apply");
+		break;
+	case SIGUSR1:
+		reopen_log(supervisor);
+		break;
+	default:
+		log_event(LOG_LEVEL_INFO, "stopping", "%s", strsignal(watcher->signum));
+		if (watcher->signum == SIGTERM && supervisor->phase == SUPERVISOR_RUNNING)
+			drain(supervisor);
+		else
+			stop(supervisor);
+	}
+}
+
+static void watch_signals(struct supervisor *supervisor)
+{
+	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1 };
+
+	signal(SIGPIPE, SIG_IGN);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		ev_signal_init(&supervisor->signals[i], on_signal, numbers[i]);
+		supervisor->signals[i].data = supervisor;
+		ev_signal_start(supervisor->loop, &supervisor->signals[i]);
+	}
+	ev_init(&supervisor->deadline, on_deadline);
+	supervisor->deadline.data = supervisor;
+}
+
+static void unwatch_signals(struct supervisor *supervisor)
+{
+	for (size_t i = 0; i < sizeof(supervisor->signals) / sizeof(supervisor->signals[0]); i++)
+		ev_signal_stop(supervisor->loop, &supervisor->signals[i]);
+	ev_timer_stop(supervisor->loop, &supervisor->deadline);
+}
+
+/* ---- start, step by step: each returns 0 or the exit status ---- */
+
+static int load(struct supervisor *supervisor, bool only_check, struct account *worker,
+		struct account *auth)
+{
+	struct config_faults faults = { 0 };
+	const char *target = "stderr";
+	int status = 0, copy;
+
+	supervisor->config = config_load(supervisor->path, &faults);
+	print_faults(&faults);
+	config_faults_cleanup(&faults);
+	if (!supervisor->config)
+		return EX_CONFIG;
+	if (!only_check)
+		target = supervisor->config->log.target;
+	supervisor->log = log_open(target);
+	copy = supervisor->log < 0 ? -1 : fcntl(supervisor->log, F_DUPFD_CLOEXEC, 0);
+	if (copy < 0) {
+		fprintf(stderr, "%s: error: cannot open the log: %s\n", target, strerror(errno));
+		return EX_CANTCREAT;
+	}
+	log_set_descriptor(copy);
+	log_set_level((enum log_level)supervisor->config->log.level);
+	if (!account_find(supervisor->config, supervisor->path, only_check, worker, auth, &faults))
+		status = EX_CONFIG;
+	print_faults(&faults);
+	config_faults_cleanup(&faults);
+	return status;
+}
+
+static unsigned worker_count(const struct config *config)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (config->workers > 0)
+		return (unsigned)config->workers;
+	return cores > 0 && cores <= 256 ? (unsigned)cores : 1;
+}
+
+static int check(struct supervisor *supervisor, const struct account *worker,
+		 const struct account *auth)
+{
+	static const struct children_handlers handlers = { on_prepared, on_checked, on_failed,
+							   on_over };
+	struct children *children = &supervisor->children;
+
+	children->loop = supervisor->loop;
+	children->handlers = &handlers;
+	children->owner = supervisor;
+	children->config = supervisor->config;
+	children->listening = &supervisor->listening;
+	children->log = supervisor->log;
+	children->shared = -1;
+	children->accounts[CHILD_WORKER] = children->accounts[CHILD_CHECKER] = *worker;
+	children->accounts[CHILD_AUTH] = *auth;
+	if (children_init(children, worker_count(supervisor->config)) < 0 ||
+	    children_check(children) < 0) {
+		fprintf(stderr, "postern: cannot start a process: %s\n", strerror(errno));
+		return EX_OSERR;
+	}
+	ev_run(supervisor->loop, 0);
+	return supervisor->status;
+}
+
+static int take_pid_file(struct supervisor *supervisor)
+{
+	const char *path = supervisor->config->pid_file;
+
+	if (!path)
+		return 0;
+	supervisor->pid_file = pid_file_open(path);
+	if (supervisor->pid_file >= 0)
+		return 0;
+	if (errno == EWOULDBLOCK) {
+		fprintf(stderr, "%s: error: another postern is running\n", path);
+		return EX_TEMPFAIL;
+	}
+	fprintf(stderr, "%s: error: cannot write the pid file: %s\n", path, strerror(errno));
+	return EX_CANTCREAT;
+}
+
+static int make_shared(struct supervisor *supervisor)
+{
+	unsigned workers = supervisor->children.workers;
+
+	supervisor->shared = limit_create(workers);
+	if (supervisor->shared >= 0)
+		supervisor->children.limits = limit_map(supervisor->shared, workers);
+	if (!supervisor->children.limits) {
+		fprintf(stderr, "postern: cannot make the shared counters: %s\n", strerror(errno));
+		return EX_OSERR;
+	}
+	supervisor->children.shared = supervisor->shared;
+	return 0;
+}
+
+static int serve(struct supervisor *supervisor)
+{
+	char text[512];
+	int status = take_pid_file(supervisor);
+
+	if (status != 0)
+		return status;
+	status = listening_open(&supervisor->listening, supervisor->config,
+				supervisor->children.workers, text);
+	if (status != 0) {
+		fprintf(stderr, "%s\n", text);
+		return status;
+	}
+	status = make_shared(supervisor);
+	if (status != 0)
+		return status;
+	supervisor->phase = SUPERVISOR_STARTING;
+	if (children_start(&supervisor->children) < 0) {
+		fprintf(stderr, "postern: cannot start a process: %s\n", strerror(errno));
+		supervisor->status = EX_OSERR;
+		stop(supervisor);
+	}
+	if (children_alive(&supervisor->children) > 0)
+		ev_run(supervisor->loop, 0);
+	log_event(LOG_LEVEL_INFO, "stopped", "status %d", supervisor->status);
+	return supervisor->status;
+}
+
+static void cleanup(struct supervisor *supervisor)
+{
+	if (supervisor->children.items)
+		children_cleanup(&supervisor->children);
+	limit_unmap(supervisor->children.limits);
+	if (supervisor->shared >= 0)
+		close(supervisor->shared);
+	listening_close(&supervisor->listening);
+	if (supervisor->config)
+		pid_file_close(supervisor->config->pid_file, supervisor->pid_file);
+	unwatch_signals(supervisor);
+	log_set_descriptor(-1);
+	if (supervisor->log >= 0)
+		close(supervisor->log);
+	config_free(supervisor->config);
+	ev_loop_destroy(supervisor->loop);
+	child_undumpable(true);
+}
+
+int supervisor_run(const char *path, bool only_check)
+{
+	struct supervisor supervisor = { .path = path, .log = -1, .shared = -1, .pid_file = -1 };
+	struct account worker, auth;
+	int status;
+
+	child_undumpable(false);
+	supervisor.loop = ev_default_loop(EVBACKEND_EPOLL | EVFLAG_NOENV);
+	if (!supervisor.loop) {
+		fprintf(stderr, "postern: no event loop\n");
+		return EX_OSERR;
+	}
+	watch_signals(&supervisor);
+	status = load(&supervisor, only_check, &worker, &auth);
+	if (status == 0)
+		status = check(&supervisor, &worker, &auth);
+	if (status == 0 && supervisor.phase == SUPERVISOR_CHECKING) {
+		if (only_check)
+			printf("configuration ok\n");
+		else
+			status = serve(&supervisor);
+	}
+	cleanup(&supervisor);
+	return status;
+}

@@ -1,0 +1,60 @@
+/* tls - contexts, and the one gate to the TLS library for a session.
+ * Invariants: every call into wolfSSL for a session goes through tls_gate() in tls.c, so an idle session may be packed away
+ * behind it; the library never sees a socket: it takes from `in` and gives to `out`, which always takes all, so it never
+ * reports a blocked write (wolfSSL 5.5.4 loses the error of the second one). TLS 1.2 and 1.3 only, ECDHE and AEAD suites,
+ * X25519 then P-256, our preference; no renegotiation, no 0-RTT, no tickets or session cache in this version.
+ * RFC 8446, 5246, 9325, 8996.
+ */
+#ifndef FRONTEND_TLS_H
+#define FRONTEND_TLS_H
+
+#include "frontend/buffer.h"
+#include "frontend/config.h"
+
+struct tls_context; /* of one listener or one pool; counted */
+struct tls;         /* of one session's leg */
+
+/* Before anything else in a process; random state is the process's own. 0 or -1. */
+int tls_init(void);
+void tls_cleanup(void);
+const char *tls_version(void); /* "wolfSSL-5.5.4" */
+
+/* NULL, and why in text, when chain and key do not fit, do not parse or are too weak. */
+struct tls_context *tls_context_server(const struct config_certificate *, char text[256]);
+struct tls_context *tls_context_client(const struct config_pool *, char text[256]);
+void tls_context_free(struct tls_context *);
+
+struct tls *tls_accept_new(const struct tls_context *);
+/* name: to verify and to send as SNI (an address is verified as such and not sent) */
+struct tls *tls_connect_new(const struct tls_context *, const char *name);
+void tls_free(struct tls *);
+
+enum tls_result {
+	TLS_DONE,
+	TLS_AGAIN,  /* needs bytes in `in` */
+	TLS_CLOSED, /* close_notify came */
+	TLS_FAILED, /* handshake or record failure; tls_failure() says why */
+};
+
+/* Each takes ciphertext from in and appends ciphertext to out. */
+enum tls_result tls_handshake(struct tls *, struct buffer *in, struct buffer *out);
+/* *got > 0 with TLS_DONE. */
+enum tls_result tls_read(struct tls *, struct buffer *in, struct buffer *out, void *data,
+			 size_t len, size_t *got);
+enum tls_result tls_write(struct tls *, struct buffer *in, struct buffer *out, const void *data,
+			  size_t len);
+void tls_shutdown(struct tls *,
+		  struct buffer *out); /* our close_notify; no other call but tls_free() after it */
+
+/* Facts for the log; literals or text inside the tls. Valid once the handshake is done. */
+struct tls_facts {
+	const char *version, *cipher, *group;
+	const char *sni; /* of the client, "" when absent */
+	unsigned bits;
+	bool resumed;
+};
+void tls_facts(const struct tls *, struct tls_facts *);
+/* In words for the log: "tls_version", "no_common_cipher", "certificate", "not_tls", "handshake"... */
+const char *tls_failure(const struct tls *);
+
+#endif

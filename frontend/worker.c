@@ -1,0 +1,401 @@
+/* worker - the loop of one process: what the supervisor tells it, and the housekeeping between turns. See worker.h. */
+#include "frontend/worker.h"
+#include "frontend/listener.h"
+#include "frontend/preauth.h"
+#include "frontend/session.h"
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#define ACCEPT_PAUSE       0.2
+#define DRAIN_LAST_SECONDS 2.0 /* after drain_timeout, for the last bytes */
+#define DESCRIPTORS_OWN    128 /* listeners, channels, log */
+
+/* ---- configuration -------------------------------------------------------------------------------------------------- */
+
+static void reply_prepared(struct worker *w, const struct config_faults *faults)
+{
+	struct message_writer message;
+
+	message_begin(&message, CONTROL_MESSAGE_MAX,
+		      faults->errors == 0 ? CONTROL_READY : CONTROL_FAILED);
+	message_put_u32(&message, w->prepared_number);
+	if (faults->errors > 0) {
+		message_put_u32(&message, (uint32_t)faults->count);
+		for (size_t i = 0; i < faults->count; i++) {
+			message_put_string(&message, faults->items[i].file);
+			message_put_u32(&message, (uint32_t)faults->items[i].line);
+			message_put_string(&message, faults->items[i].text);
+		}
+	}
+	if (message_end(&message, 0))
+		channel_send(&w->supervisor, &message, NULL, 0);
+	message_writer_cleanup(&message);
+}
+
+static bool map_limits(struct worker *w, const struct config *config)
+{
+	if (w->limits == NULL)
+		w->limits = limit_map(w->start->shared, (unsigned)config->workers);
+	return w->limits != NULL;
+}
+
+static void auth_answered(void *owner, const struct auth_answer *answer)
+{
+	struct worker *w = owner;
+	struct session *s = session_table_find(&w->sessions, answer->exchange.session);
+
+	if (s != NULL)
+		preauth_answer(s, answer);
+}
+
+static void auth_stuck(void *owner, unsigned index, unsigned incarnation)
+{
+	struct worker *w = owner;
+	struct message_writer message;
+
+	message_begin(&message, CONTROL_MESSAGE_MAX, CONTROL_STUCK);
+	message_put_u8(&message, CHILD_AUTH);
+	message_put_u32(&message, index);
+	message_put_u32(&message, incarnation);
+	if (message_end(&message, 0))
+		channel_send(&w->supervisor, &message, NULL, 0);
+	message_writer_cleanup(&message);
+}
+
+static bool make_auth(struct worker *w, const struct config *config)
+{
+	static const struct auth_client_handlers handlers = { auth_answered, auth_stuck };
+
+	if (w->auth == NULL)
+		w->auth = auth_client_new(w->loop, config->limits.auth_timeout, &handlers, w);
+	return w->auth != NULL;
+}
+
+/* Once: the watchers in there must not move. */
+static bool make_listeners(struct worker *w, const struct config *config)
+{
+	if (w->listeners != NULL)
+		return true;
+	w->listeners = calloc(config->listeners.count, sizeof(*w->listeners));
+	if (w->listeners == NULL)
+		return false;
+	w->listener_count = config->listeners.count;
+	for (size_t i = 0; i < w->listener_count; i++)
+		listener_init(&w->listeners[i], w, i);
+	return true;
+}
+
+static void prepare(struct worker *w, struct message_reader *message)
+{
+	struct config_faults faults = { .count = 0 };
+	struct config *config;
+
+	generation_drop(w->prepared);
+	w->prepared = NULL;
+	w->prepared_number = message_get_u32(message);
+	config = config_decode(message, CHILD_WORKER);
+	if (config == NULL || !map_limits(w, config) || !make_auth(w, config) ||
+	    !make_listeners(w, config)) {
+		config_fault(&faults, false, "", 0, "the worker cannot use its configuration");
+		config_free(config);
+	} else {
+		w->prepared = generation_new(config, &faults);
+	}
+	reply_prepared(w, &faults);
+	config_faults_cleanup(&faults);
+}
+
+static void name_listeners(struct worker *w)
+{
+	for (size_t i = 0; i < w->listener_count; i++) {
+		struct address bound = { .len = sizeof(bound.u) };
+
+		if (w->listeners[i].fd == -1 ||
+		    getsockname(w->listeners[i].fd, &bound.u.any, &bound.len) == -1)
+			continue;
+		address_text(&bound.u.any, w->generation->listeners[i].name);
+	}
+}
+
+static void commit(struct worker *w, uint32_t number)
+{
+	if (w->prepared == NULL || number != w->prepared_number)
+		return;
+	generation_drop(w->generation);
+	w->generation = w->prepared;
+	w->prepared = NULL;
+	log_set_level(w->generation->config->log.level);
+	name_listeners(w);
+	for (size_t i = 0; i < w->listener_count && i < w->generation->config->listeners.count; i++)
+		listener_start(&w->listeners[i]);
+}
+
+static void take_listener(struct worker *w, uint32_t index, int *fd)
+{
+	if (w->generation != NULL || w->prepared == NULL || index >= w->listener_count)
+		return;
+	listener_open(&w->listeners[index], *fd);
+	*fd = -1;
+}
+
+/* ---- accepting, resuming, ending ------------------------------------------------------------------------------------ */
+
+void worker_pause_accepting(struct worker *w)
+{
+	for (size_t i = 0; i < w->listener_count; i++)
+		listener_stop(&w->listeners[i]);
+	ev_timer_set(&w->accept_pause, ACCEPT_PAUSE, 0);
+	ev_timer_start(w->loop, &w->accept_pause);
+}
+
+static void accept_again(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct worker *w = timer->data;
+
+	for (size_t i = 0; i < w->listener_count; i++)
+		listener_start(&w->listeners[i]);
+}
+
+void worker_resume(struct worker *w, struct session *s)
+{
+	if (s->resumed)
+		return;
+	s->resumed = true;
+	LIST_INSERT_HEAD(&w->resumed, s, of_resumed);
+	ev_idle_start(w->loop, &w->busy);
+}
+
+static void run_resumed(struct ev_loop *loop, ev_check *check, int events)
+{
+	struct worker *w = check->data;
+	struct session_list turn = w->resumed;
+	struct session *s;
+
+	if (LIST_EMPTY(&turn))
+		return;
+	LIST_INIT(&w->resumed);
+	turn.lh_first->of_resumed.le_prev = &turn.lh_first;
+	while ((s = LIST_FIRST(&turn)) != NULL) {
+		LIST_REMOVE(s, of_resumed);
+		s->resumed = false;
+		session_run(s);
+	}
+	if (LIST_EMPTY(&w->resumed))
+		ev_idle_stop(w->loop, &w->busy);
+}
+
+static void stay_awake(struct ev_loop *loop, ev_idle *idle, int events)
+{
+}
+
+void worker_session_ended(struct worker *w, struct session *s)
+{
+	if (s->counted)
+		limit_leave(w->limits, w->start->index, &s->peer.u.any);
+	s->counted = false;
+	if (s->resumed)
+		LIST_REMOVE(s, of_resumed);
+	s->resumed = false;
+}
+
+static void keep_house(struct ev_loop *loop, ev_prepare *prepare_watcher, int events)
+{
+	struct worker *w = prepare_watcher->data;
+
+	session_free_closed(w);
+	if (w->draining && w->sessions.total == 0)
+		ev_break(loop, EVBREAK_ALL);
+}
+
+static void for_each_session(struct worker *w, void (*act)(struct session *))
+{
+	for (size_t i = 0; i < SESSION_BUCKETS; i++) {
+		struct session *s;
+
+		/* Nothing is freed before the turn ends. */
+		LIST_FOREACH (s, &w->sessions.by_id[i], of_id) {
+			if (s->state != SESSION_CLOSED)
+				act(s);
+		}
+	}
+}
+
+static void drain_gently(struct session *s)
+{
+	session_drain(s, false);
+}
+
+static void drain_now(struct session *s)
+{
+	session_drain(s, true);
+}
+
+static void cut(struct session *s)
+{
+	session_close(s, "shutdown");
+}
+
+static void drain_time_over(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct worker *w = timer->data;
+	bool last = w->drain_deadline_passed;
+
+	for_each_session(w, last ? cut : drain_now);
+	if (last)
+		return;
+	w->drain_deadline_passed = true;
+	ev_timer_set(timer, DRAIN_LAST_SECONDS, 0);
+	ev_timer_start(loop, timer);
+}
+
+static void drain(struct worker *w)
+{
+	if (w->draining)
+		return;
+	w->draining = true;
+	ev_timer_stop(w->loop, &w->accept_pause);
+	for (size_t i = 0; i < w->listener_count; i++)
+		listener_close(&w->listeners[i]);
+	for_each_session(w, drain_gently);
+	ev_timer_set(&w->drain_timer,
+		     w->generation ? w->generation->config->limits.drain_timeout : 0, 0);
+	ev_timer_start(w->loop, &w->drain_timer);
+	/* keep_house() ends the loop when none is left */
+	ev_idle_start(w->loop, &w->busy);
+}
+
+/* ---- the supervisor ------------------------------------------------------------------------------------------------- */
+
+static void peer_message(struct worker *w, bool up, struct message_reader *message, int *fds,
+			 size_t nfds)
+{
+	uint8_t kind = message_get_u8(message);
+	uint32_t index = message_get_u32(message), incarnation = message_get_u32(message);
+
+	if (message->failed || kind != CHILD_AUTH || w->auth == NULL)
+		return;
+	if (!up) {
+		auth_client_peer_down(w->auth, index, incarnation);
+	} else if (nfds == 1) {
+		auth_client_peer_up(w->auth, index, incarnation, fds[0]);
+		fds[0] = -1;
+	}
+}
+
+static void supervisor_message(struct channel *channel, unsigned type,
+			       struct message_reader *message, int *fds, size_t nfds)
+{
+	struct worker *w = channel->owner;
+
+	switch (type) {
+	case CONTROL_PREPARE:
+		prepare(w, message);
+		break;
+	case CONTROL_COMMIT:
+		commit(w, message_get_u32(message));
+		break;
+	case CONTROL_ABORT:
+		generation_drop(w->prepared);
+		w->prepared = NULL;
+		break;
+	case CONTROL_LISTENER:
+		if (nfds == 1)
+			take_listener(w, message_get_u32(message), &fds[0]);
+		break;
+	case CONTROL_PEER_UP:
+	case CONTROL_PEER_DOWN:
+		peer_message(w, type == CONTROL_PEER_UP, message, fds, nfds);
+		break;
+	case CONTROL_LOG:
+		if (nfds == 1) {
+			log_set_descriptor(fds[0]);
+			fds[0] = -1;
+		}
+		break;
+	case CONTROL_DRAIN:
+		drain(w);
+		break;
+	case CONTROL_STOP:
+		for_each_session(w, cut);
+		drain(w);
+		break;
+	default:
+		break;
+	}
+}
+
+static void supervisor_closed(struct channel *channel, const char *why)
+{
+	struct worker *w = channel->owner;
+
+	channel_cleanup(channel);
+	drain(w);
+}
+
+/* ---- life ----------------------------------------------------------------------------------------------------------- */
+
+static unsigned descriptors_for_sessions(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == -1 || limit.rlim_cur <= 2 * DESCRIPTORS_OWN)
+		return DESCRIPTORS_OWN / 2;
+	return limit.rlim_cur > 2000000 ? 1000000
+					: (unsigned)(limit.rlim_cur - DESCRIPTORS_OWN) / 2;
+}
+
+static void init(struct worker *w, const struct child_start *start, struct ev_loop *loop)
+{
+	*w = (struct worker) { .start = start, .loop = loop };
+	w->session_cap = descriptors_for_sessions();
+	session_table_init(&w->sessions);
+	LIST_INIT(&w->resumed);
+	ev_timer_init(&w->drain_timer, drain_time_over, 0, 0);
+	ev_timer_init(&w->accept_pause, accept_again, 0, 0);
+	ev_prepare_init(&w->janitor, keep_house);
+	ev_check_init(&w->resume, run_resumed);
+	ev_idle_init(&w->busy, stay_awake);
+	w->drain_timer.data = w->accept_pause.data = w->janitor.data = w->resume.data = w;
+	ev_prepare_start(loop, &w->janitor);
+	ev_check_start(loop, &w->resume);
+}
+
+static void cleanup(struct worker *w)
+{
+	for_each_session(w, cut);
+	session_free_closed(w);
+	for (size_t i = 0; i < w->listener_count; i++)
+		listener_close(&w->listeners[i]);
+	free(w->listeners);
+	auth_client_free(w->auth);
+	channel_cleanup(&w->supervisor);
+	generation_drop(w->prepared);
+	generation_drop(w->generation);
+	limit_unmap(w->limits);
+}
+
+int worker_run(const struct child_start *start)
+{
+	static const struct channel_handlers handlers = { supervisor_message, supervisor_closed };
+	struct ev_loop *loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
+	struct worker *w = malloc(sizeof(*w));
+
+	if (loop == NULL || w == NULL || tls_init() != 0) {
+		log_event(LOG_LEVEL_ERROR, "bug",
+			  "a worker cannot set up its loop or the TLS library");
+		free(w);
+		return EX_OSERR;
+	}
+	init(w, start, loop);
+	if (channel_init(&w->supervisor, loop, start->channel, CONTROL_MESSAGE_MAX,
+			 CONTROL_QUEUE_MAX, &handlers, w) == 0)
+		ev_run(loop, 0);
+	cleanup(w);
+	free(w);
+	tls_cleanup();
+	ev_loop_destroy(loop);
+	return EX_OK;
+}

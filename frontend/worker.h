@@ -1,0 +1,44 @@
+/* worker - one process, one loop: what its sessions share.
+ * Invariants: opens no file; obeys its supervisor channel alone; ends when that closes, after a drain.
+ */
+#ifndef FRONTEND_WORKER_H
+#define FRONTEND_WORKER_H
+
+#include "frontend/auth_client.h"
+#include "frontend/channel.h"
+#include "frontend/child.h"
+#include "frontend/generation.h"
+#include "frontend/limit.h"
+#include "frontend/session_table.h"
+
+struct listener;
+
+struct worker {
+	const struct child_start *start;
+	struct ev_loop *loop;
+	struct channel supervisor;
+	struct generation *prepared, *generation; /* generation: the one that new sessions get */
+	uint32_t prepared_number;
+	struct listener *listeners;
+	size_t listener_count;
+	struct auth_client *auth;
+	struct limit_map *limits;
+	struct session_table sessions;
+	uint32_t last_session;
+	unsigned session_cap; /* what the descriptors allow */
+	bool draining, drain_deadline_passed;
+	ev_timer drain_timer, accept_pause;
+	struct session_list resumed; /* want another turn */
+	ev_prepare janitor;
+	ev_check resume;
+	ev_idle busy; /* keeps the loop from sleeping while `resumed` is not empty */
+};
+
+/* No descriptor is left, or too many sessions: for a moment nothing is accepted. */
+void worker_pause_accepting(struct worker *);
+/* A session has gone: it counts no more, accepting may go on, and a draining worker may be done. */
+void worker_session_ended(struct worker *, struct session *);
+/* It has more to do: run it again after the others. */
+void worker_resume(struct worker *, struct session *);
+
+#endif
