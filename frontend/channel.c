@@ -308,7 +308,7 @@ static void channel_end(struct channel *channel, const char *why)
 static bool channel_dispatch(struct channel *channel)
 {
 	struct channel_inbox *inbox = channel->inbox;
-	struct message_header header;
+	struct message_header header = { 0 };
 	int whole;
 
 	inbox->dispatching = true;

@@ -96,7 +96,7 @@ static void close_others(const struct child_start *start)
 			give_up("keep its descriptors");
 }
 
-static void raise_descriptor_limit(void)
+void child_raise_descriptors(void)
 {
 	struct rlimit limit;
 
@@ -144,7 +144,7 @@ static void child_confine(const struct child_start *start)
 	child_undumpable(false);
 	reset_signals();
 	close_others(start);
-	raise_descriptor_limit();
+	child_raise_descriptors();
 	umask(077);
 	if (chdir("/") < 0)
 		give_up("leave its folder");

@@ -27,6 +27,8 @@ _Noreturn void child_main(int argc, char **argv);
  * process is about to end and a leak checker may look at it. */
 void child_undumpable(bool exiting);
 
+void child_raise_descriptors(void); /* the soft limit to the hard one, where possible */
+
 /* One function per kind; returns the exit status. */
 int worker_run(const struct child_start *);
 int auth_process_run(const struct child_start *);

@@ -219,6 +219,7 @@ static void child_failed(struct child *child, struct message_reader *reader)
 	}
 	child->all->handlers->failed(child->all, child, &faults);
 	config_faults_cleanup(&faults);
+	child_tell(child, CONTROL_STOP, false, NULL, 0);
 }
 
 /* Only a worker may complain, and only about the incarnation that it knew. */

@@ -33,6 +33,11 @@ fault(struct cursor *cursor, const config_setting_t *at, const char *format, ...
 	free(text);
 }
 
+static struct config_source place_of(const struct cursor *cursor, const config_setting_t *setting)
+{
+	return (struct config_source) { cursor->file, (int)config_setting_source_line(setting) };
+}
+
 static void *field_of(const struct option *row, void *base)
 {
 	return (char *)base + row->offset;
@@ -228,44 +233,56 @@ static bool list_fits(struct cursor *cursor, const struct option *row,
 	return false;
 }
 
+/* An entry of a list of strings, or NULL after a fault. */
+static const char *entry_value(struct cursor *cursor, const struct option *list,
+			       const config_setting_t *entry)
+{
+	struct option row = { .name = list->name, .min = 1, .max = 255 };
+
+	return string_value(cursor, &row, entry);
+}
+
 static void apply_strings(struct cursor *cursor, const struct option *row,
 			  struct config_strings *field, config_setting_t *setting)
 {
-	static const struct option entry_bounds = { .min = 1, .max = 255 };
-	struct option entry = entry_bounds;
 	struct arena *arena = cursor->loader->config->arena;
 	unsigned count;
 
 	if (!list_fits(cursor, row, setting, "strings"))
 		return;
-	entry.name = row->name;
 	count = (unsigned)config_setting_length(setting);
 	field->items = arena_array(arena, count + 1, sizeof *field->items);
 	field->count = 0;
 	for (unsigned i = 0; i < count; i++) {
-		const char *text =
-			string_value(cursor, &entry, config_setting_get_elem(setting, i));
+		const config_setting_t *entry = config_setting_get_elem(setting, i);
+		const char *text = entry_value(cursor, row, entry);
 
-		if (text != NULL)
-			field->items[field->count++] = arena_string(arena, text);
+		if (text == NULL)
+			continue;
+		place_add(cursor->loader, &field->items[field->count], place_of(cursor, entry));
+		field->items[field->count++] = arena_string(arena, text);
 	}
 }
 
 static void apply_networks(struct cursor *cursor, const struct option *row,
 			   struct config_networks *field, config_setting_t *setting)
 {
-	struct config_strings texts = { NULL, 0 };
-	const char *why;
+	unsigned count;
 
-	apply_strings(cursor, row, &texts, setting);
-	field->items =
-		arena_array(cursor->loader->config->arena, texts.count + 1, sizeof *field->items);
+	if (!list_fits(cursor, row, setting, "networks"))
+		return;
+	count = (unsigned)config_setting_length(setting);
+	field->items = arena_array(cursor->loader->config->arena, count + 1, sizeof *field->items);
 	field->count = 0;
-	for (size_t i = 0; i < texts.count; i++) {
-		why = network_parse(texts.items[i], &field->items[field->count]);
+	for (unsigned i = 0; i < count; i++) {
+		const config_setting_t *entry = config_setting_get_elem(setting, i);
+		const char *text = entry_value(cursor, row, entry), *why = NULL;
+
+		if (text != NULL)
+			why = network_parse(text, &field->items[field->count]);
 		if (why != NULL)
-			fault(cursor, setting, "\"%s\": \"%s\" %s", row->name, texts.items[i], why);
-		else
+			fault(cursor, entry, "\"%s\": \"%s\" %s", row->name, text, why);
+		else if (text != NULL)
 			field->count++;
 	}
 }
@@ -273,11 +290,9 @@ static void apply_networks(struct cursor *cursor, const struct option *row,
 static void apply_item(struct cursor *cursor, const struct option *row, void *item,
 		       config_setting_t *setting)
 {
-	struct config_source *source = item;
 	size_t before = cursor->loader->faults->errors;
 
-	source->file = cursor->file;
-	source->line = (int)config_setting_source_line(setting);
+	*(struct config_source *)item = place_of(cursor, setting); /* its first field */
 	option_defaults(row->rows, item, cursor->loader->config->arena);
 	if (config_setting_type(setting) == CONFIG_TYPE_GROUP)
 		apply_group(cursor, row->rows, item, setting);
@@ -307,9 +322,7 @@ static void apply_setting(struct cursor *cursor, const struct option *row, void 
 	void *field = field_of(row, base);
 
 	if (row->type != OPTION_GROUP) /* has no field of its own */
-		place_add(cursor->loader, field,
-			  (struct config_source) { cursor->file,
-						   (int)config_setting_source_line(setting) });
+		place_add(cursor->loader, field, place_of(cursor, setting));
 	switch (row->type) {
 	case OPTION_STRING: {
 		const char *text = string_value(cursor, row, setting);
@@ -370,8 +383,7 @@ static bool set_elsewhere(struct cursor *cursor, const struct option *row,
 		      place->line);
 		return true;
 	}
-	place->file = cursor->file;
-	place->line = (int)config_setting_source_line(setting);
+	*place = place_of(cursor, setting);
 	return false;
 }
 

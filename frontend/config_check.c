@@ -102,17 +102,25 @@ static bool same_address(const struct address *a, const struct address *b)
 	return a->len == b->len && a->len != 0 && memcmp(&a->u, &b->u, a->len) == 0;
 }
 
+static void check_listener_address(struct config_loader *loader, struct config_listener *listener)
+{
+	struct address *bind = &listener->bind;
+
+	if (!address_parse(listener->address, (unsigned)listener->port, bind))
+		config_error_at(loader, &listener->address, &listener->source,
+				"\"address\": \"%s\" is not a numeric IPv4 or IPv6 address",
+				listener->address);
+	else if (bind->u.any.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&bind->u.v6.sin6_addr))
+		config_error_at(loader, &listener->address, &listener->source,
+				"\"address\": write \"%s\" as an IPv4 address", listener->address);
+}
+
 static void check_listener(struct config_loader *loader, size_t index)
 {
 	struct config_listener *items = loader->config->listeners.items, *listener = &items[index];
 	char text[ADDRESS_TEXT_MAX];
 
-	if (!address_parse(listener->address, (unsigned)listener->port, &listener->bind)) {
-		config_error_at(loader, &listener->address, &listener->source,
-				"\"address\": \"%s\" is not a numeric IPv4 or IPv6 address",
-				listener->address);
-		return;
-	}
+	check_listener_address(loader, listener);
 	check_listener_port(loader, listener);
 	check_listener_certificate(loader, listener);
 	for (size_t i = 0; i < index && listener->port != 0; i++)
@@ -125,25 +133,13 @@ static void check_listener(struct config_loader *loader, size_t index)
 
 static void check_listeners(struct config_loader *loader)
 {
-	struct config *config = loader->config;
+	const struct config *config = loader->config;
 
 	if (config->listeners.count == 0 && place_find(loader, &config->listeners) == NULL)
 		config_error_at(loader, NULL, NULL, "there is no listener: set \"listeners\"");
 	if (config->tls.certificates.count > 1)
 		config_error_at(loader, &config->tls.certificates, NULL,
 				"several certificates are not available in this version");
-	if (config->tls.certificates.count == 0 &&
-	    place_find(loader, &config->tls.certificates) != NULL) {
-		const struct config_source *place = place_find(loader, &config->tls.certificates);
-
-		for (size_t i = 0; i < config->listeners.count; i++)
-			if (config->listeners.items[i].certificates.count == 0) {
-				config_error_at(loader, NULL, place,
-						"tls.certificates is empty, and a listener has "
-						"none of its own");
-				break;
-			}
-	}
 	for (size_t i = 0; i < config->listeners.count; i++)
 		if (!doubtful(loader, &config->listeners.items[i]))
 			check_listener(loader, i);
@@ -160,13 +156,13 @@ static void check_mechanisms(struct config_loader *loader)
 
 		if (strcmp(name, "PLAIN") != 0 && strcmp(name, "LOGIN") != 0)
 			config_error_at(
-				loader, mechanisms, NULL,
+				loader, &mechanisms->items[i], NULL,
 				"auth.mechanisms: \"%s\" is not available in this version (use "
 				"\"PLAIN\" or \"LOGIN\")",
 				name);
 		for (size_t j = 0; j < i; j++)
 			if (strcmp(name, mechanisms->items[j]) == 0)
-				config_error_at(loader, mechanisms, NULL,
+				config_error_at(loader, &mechanisms->items[i], NULL,
 						"auth.mechanisms: \"%s\" is named twice", name);
 	}
 }

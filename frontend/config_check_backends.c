@@ -48,16 +48,16 @@ static void check_capabilities(struct config_loader *loader, const struct config
 
 		if (pool->protocol == PROTOCOL_SUBMISSION && strcmp(name, "CHUNKING") == 0)
 			config_error_at(
-				loader, list, &pool->source,
+				loader, &list->items[i], &pool->source,
 				"\"capabilities\": \"CHUNKING\" is not available in this version");
 		else if (!capability_safe(pool->protocol, name))
 			config_error_at(
-				loader, list, &pool->source,
+				loader, &list->items[i], &pool->source,
 				"\"capabilities\": \"%s\" may not be shown for a pool of %s", name,
 				protocol_names[pool->protocol]);
 		for (size_t j = 0; j < i; j++)
 			if (strcmp(name, list->items[j]) == 0)
-				config_error_at(loader, list, &pool->source,
+				config_error_at(loader, &list->items[i], &pool->source,
 						"\"capabilities\": \"%s\" is named twice", name);
 	}
 }

@@ -156,12 +156,19 @@ void config_encode(struct message_writer *writer, const struct config *config, e
 
 static void decode_rows(struct decoder *, const struct option *rows, void *base);
 
+/* A value that is never missing once the configuration was checked. */
+static bool row_always_set(const struct option *row)
+{
+	return (row->flags & OPTION_REQUIRED) || row->text != NULL;
+}
+
 /* A count of entries of at least one byte each, within the bounds of the row; 0 when malformed. */
 static size_t decode_count(struct decoder *d, const struct option *row)
 {
 	uint32_t count = message_get_u32(d->reader);
+	uint32_t least = row_always_set(row) ? (uint32_t)row->min : 0;
 
-	if (count <= (uint32_t)row->max && count >= (uint32_t)row->min &&
+	if (count <= (uint32_t)row->max && count >= least &&
 	    count <= d->reader->len - d->reader->pos)
 		return count;
 	d->malformed = true;
@@ -301,8 +308,7 @@ static void decode_row(struct decoder *d, const struct option *row, void *base)
 	switch (row->type) {
 	case OPTION_STRING:
 	case OPTION_PATH:
-		*(const char **)field =
-			decode_string(d, (row->flags & OPTION_REQUIRED) || row->text != NULL);
+		*(const char **)field = decode_string(d, row_always_set(row));
 		break;
 	case OPTION_INT:
 		*(int *)field = decode_int(d, row);
@@ -345,11 +351,13 @@ static void decode_rows(struct decoder *d, const struct option *rows, void *base
 			decode_row(d, row, base);
 }
 
-/* What a worker relies on beyond single values: a certificate for each listener, pools that exist. */
+/* What a worker relies on beyond single values: a certificate for each listener, routes to pools that exist. */
 static bool worker_section_sane(const struct config *config)
 {
 	bool common = config->tls.certificates.count > 0;
 
+	if (config->listeners.count == 0 || config->pools.count == 0 || config->routes.count == 0)
+		return false;
 	for (size_t i = 0; i < config->listeners.count; i++)
 		if (!common && config->listeners.items[i].certificates.count == 0)
 			return false;

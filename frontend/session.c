@@ -78,7 +78,7 @@ void session_enter(struct session *s, enum session_state to)
 
 bool session_may_relay(const struct session *s)
 {
-	return s->backend_accepted;
+	return s->backend_accepted && s->client.tls != NULL;
 }
 
 /* ---- birth ---------------------------------------------------------------------------------------------------------- */

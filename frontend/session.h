@@ -21,7 +21,7 @@ struct session {
 	struct generation *generation;
 	const struct served_listener *listener;
 	LIST_ENTRY(session) of_state, of_id;
-	LIST_ENTRY(session) of_resumed;
+	TAILQ_ENTRY(session) of_resumed;
 	bool resumed; /* stands in that list: wants another turn */
 
 	struct transport client, backend;

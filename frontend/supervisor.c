@@ -153,7 +153,6 @@ static void on_failed(struct children *children, const struct child *child,
 	if (child->kind == CHILD_CHECKER) {
 		print_faults(faults);
 		supervisor->status = EX_CONFIG;
-		children_tell(children, CHILD_CHECKER, CONTROL_STOP);
 		return;
 	}
 	for (size_t i = 0; i < faults->count; i++)
@@ -406,6 +405,7 @@ int supervisor_run(const char *path, bool only_check)
 	int status;
 
 	child_undumpable(false);
+	child_raise_descriptors();
 	supervisor.loop = ev_default_loop(EVBACKEND_EPOLL | EVFLAG_NOENV);
 	if (!supervisor.loop) {
 		fprintf(stderr, "postern: no event loop\n");

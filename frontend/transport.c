@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define FILLS_MAX 8 /* from the socket, in one call */
+
 void transport_init(struct transport *t, struct ev_loop *loop,
 		    void (*ready)(struct ev_loop *, ev_io *, int))
 {
@@ -128,7 +130,7 @@ void transport_start_tls(struct transport *t, struct tls *tls)
 
 enum transport_result transport_handshake(struct transport *t)
 {
-	for (;;) {
+	for (int fills = 0;; fills++) {
 		switch (tls_handshake(t->tls, &t->in, &t->out)) {
 		case TLS_DONE:
 			return TRANSPORT_DONE;
@@ -138,7 +140,8 @@ enum transport_result transport_handshake(struct transport *t)
 			t->tls_failed = true;
 			return TRANSPORT_FAILED;
 		}
-		enum transport_result filled = transport_fill(t);
+		enum transport_result filled =
+			fills < FILLS_MAX ? transport_fill(t) : TRANSPORT_AGAIN;
 
 		if (filled != TRANSPORT_DONE)
 			return filled;
@@ -170,15 +173,16 @@ static enum transport_result read_record(struct transport *t, struct buffer *int
 
 static enum transport_result read_tls(struct transport *t, struct buffer *into)
 {
-	for (;;) {
+	for (int fills = 0;; fills++) {
 		enum transport_result result = read_record(t, into);
 
 		if (result == TRANSPORT_FAILED)
 			t->tls_failed = true;
 		if (result != TRANSPORT_AGAIN)
 			return result;
-		/* Answers of the library (KeyUpdate) must not pile up for a peer that does not read. */
-		if (!transport_writable(t))
+		/* Answers of the library (KeyUpdate) must not pile up for a peer that does not read, nor may records without
+		 * data keep us here. The library has drained `in`: the socket will wake us. */
+		if (!transport_writable(t) || fills == FILLS_MAX)
 			return TRANSPORT_AGAIN;
 		result = transport_fill(t);
 		if (result == TRANSPORT_CLOSED)

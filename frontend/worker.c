@@ -164,26 +164,32 @@ void worker_resume(struct worker *w, struct session *s)
 	if (s->resumed)
 		return;
 	s->resumed = true;
-	LIST_INSERT_HEAD(&w->resumed, s, of_resumed);
+	TAILQ_INSERT_TAIL(&w->resumed, s, of_resumed);
+	w->resumed_count++;
 	ev_idle_start(w->loop, &w->busy);
 }
 
+static void unresume(struct worker *w, struct session *s)
+{
+	if (!s->resumed)
+		return;
+	s->resumed = false;
+	TAILQ_REMOVE(&w->resumed, s, of_resumed);
+	w->resumed_count--;
+}
+
+/* Each of those that wait now gets one turn; what they add waits for the next. */
 static void run_resumed(struct ev_loop *loop, ev_check *check, int events)
 {
 	struct worker *w = check->data;
-	struct session_list turn = w->resumed;
-	struct session *s;
 
-	if (LIST_EMPTY(&turn))
-		return;
-	LIST_INIT(&w->resumed);
-	turn.lh_first->of_resumed.le_prev = &turn.lh_first;
-	while ((s = LIST_FIRST(&turn)) != NULL) {
-		LIST_REMOVE(s, of_resumed);
-		s->resumed = false;
+	for (size_t left = w->resumed_count; left > 0 && w->resumed_count > 0; left--) {
+		struct session *s = TAILQ_FIRST(&w->resumed);
+
+		unresume(w, s);
 		session_run(s);
 	}
-	if (LIST_EMPTY(&w->resumed))
+	if (w->resumed_count == 0)
 		ev_idle_stop(w->loop, &w->busy);
 }
 
@@ -196,9 +202,7 @@ void worker_session_ended(struct worker *w, struct session *s)
 	if (s->counted)
 		limit_leave(w->limits, w->start->index, &s->peer.u.any);
 	s->counted = false;
-	if (s->resumed)
-		LIST_REMOVE(s, of_resumed);
-	s->resumed = false;
+	unresume(w, s);
 }
 
 static void keep_house(struct ev_loop *loop, ev_prepare *prepare_watcher, int events)
@@ -263,8 +267,7 @@ static void drain(struct worker *w)
 	ev_timer_set(&w->drain_timer,
 		     w->generation ? w->generation->config->limits.drain_timeout : 0, 0);
 	ev_timer_start(w->loop, &w->drain_timer);
-	/* keep_house() ends the loop when none is left */
-	ev_idle_start(w->loop, &w->busy);
+	/* keep_house() ends the loop when none is left. */
 }
 
 /* ---- the supervisor ------------------------------------------------------------------------------------------------- */
@@ -352,7 +355,7 @@ static void init(struct worker *w, const struct child_start *start, struct ev_lo
 	*w = (struct worker) { .start = start, .loop = loop };
 	w->session_cap = descriptors_for_sessions();
 	session_table_init(&w->sessions);
-	LIST_INIT(&w->resumed);
+	TAILQ_INIT(&w->resumed);
 	ev_timer_init(&w->drain_timer, drain_time_over, 0, 0);
 	ev_timer_init(&w->accept_pause, accept_again, 0, 0);
 	ev_prepare_init(&w->janitor, keep_house);

@@ -28,7 +28,8 @@ struct worker {
 	unsigned session_cap; /* what the descriptors allow */
 	bool draining, drain_deadline_passed;
 	ev_timer drain_timer, accept_pause;
-	struct session_list resumed; /* want another turn */
+	TAILQ_HEAD(, session) resumed; /* want another turn */
+	size_t resumed_count;
 	ev_prepare janitor;
 	ev_check resume;
 	ev_idle busy; /* keeps the loop from sleeping while `resumed` is not empty */

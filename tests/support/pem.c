@@ -1,0 +1,127 @@
+/* pem - see pem.h. */
+#include "tests/support/pem.h"
+#include <arpa/inet.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void must(bool ok, const char *what)
+{
+	if (ok)
+		return;
+	fprintf(stderr, "libcrypto: %s\n", what);
+	abort();
+}
+
+static EVP_PKEY *make_key(const char *kind)
+{
+	EVP_PKEY *key = strncmp(kind, "RSA-", 4) == 0 ? EVP_RSA_gen((unsigned)atoi(kind + 4))
+						      : EVP_EC_gen(kind);
+
+	must(key != NULL, kind);
+	return key;
+}
+
+static void extend(X509 *certificate, X509 *issuer, int nid, const char *value)
+{
+	X509V3_CTX context;
+	X509_EXTENSION *extension;
+
+	X509V3_set_ctx(&context, issuer, certificate, NULL, NULL, 0);
+	extension = X509V3_EXT_conf_nid(NULL, &context, nid, value);
+	must(extension != NULL && X509_add_ext(certificate, extension, -1) == 1, value);
+	X509_EXTENSION_free(extension);
+}
+
+static X509 *make_certificate(EVP_PKEY *key, const char *name, X509 *issuer, EVP_PKEY *issuer_key)
+{
+	static long serial = 1;
+	X509 *certificate = X509_new();
+	X509_NAME *subject;
+
+	must(certificate != NULL, "X509_new");
+	X509_set_version(certificate, 2);
+	ASN1_INTEGER_set(X509_get_serialNumber(certificate), serial++);
+	X509_gmtime_adj(X509_getm_notBefore(certificate), -3600);
+	X509_gmtime_adj(X509_getm_notAfter(certificate), 86400);
+	X509_set_pubkey(certificate, key);
+	subject = X509_get_subject_name(certificate);
+	X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const unsigned char *)name, -1, -1,
+				   0);
+	if (issuer == NULL)
+		issuer = certificate;
+	X509_set_issuer_name(certificate, X509_get_subject_name(issuer));
+	if (issuer == certificate) {
+		extend(certificate, issuer, NID_basic_constraints, "critical,CA:TRUE");
+		extend(certificate, issuer, NID_key_usage, "critical,keyCertSign");
+	} else {
+		char text[300];
+		struct in6_addr address;
+		bool numeric = inet_pton(AF_INET, name, &address) == 1;
+
+		snprintf(text, sizeof(text), "%s:%s", numeric ? "IP" : "DNS", name);
+		extend(certificate, issuer, NID_subject_alt_name, text);
+		extend(certificate, issuer, NID_basic_constraints, "CA:FALSE");
+	}
+	must(X509_sign(certificate, issuer_key, EVP_sha256()) > 0, "X509_sign");
+	return certificate;
+}
+
+static char *text_of(BIO *bio)
+{
+	char *data, *text;
+	long len = BIO_get_mem_data(bio, &data);
+
+	text = strndup(data, (size_t)len);
+	must(text != NULL, "memory");
+	BIO_free(bio);
+	return text;
+}
+
+static struct pem_pair write_pair(X509 *certificate, EVP_PKEY *key)
+{
+	BIO *chain = BIO_new(BIO_s_mem()), *private = BIO_new(BIO_s_mem());
+
+	must(PEM_write_bio_X509(chain, certificate) == 1, "PEM_write_bio_X509");
+	must(PEM_write_bio_PrivateKey(private, key, NULL, NULL, 0, NULL, NULL) == 1,
+	     "PEM_write_bio_PrivateKey");
+	X509_free(certificate);
+	EVP_PKEY_free(key);
+	return (struct pem_pair) { text_of(chain), text_of(private) };
+}
+
+struct pem_pair pem_authority(const char *kind)
+{
+	EVP_PKEY *key = make_key(kind);
+
+	return write_pair(make_certificate(key, "Throw-away CA", NULL, key), key);
+}
+
+struct pem_pair pem_issue(const struct pem_pair *authority, const char *kind, const char *name)
+{
+	BIO *chain = BIO_new_mem_buf(authority->chain, -1),
+	    *private = BIO_new_mem_buf(authority->key, -1);
+	X509 *issuer = PEM_read_bio_X509(chain, NULL, NULL, NULL);
+	EVP_PKEY *issuer_key = PEM_read_bio_PrivateKey(private, NULL, NULL, NULL);
+	EVP_PKEY *key = make_key(kind);
+	struct pem_pair pair;
+
+	must(issuer != NULL && issuer_key != NULL, "authority");
+	pair = write_pair(make_certificate(key, name, issuer, issuer_key), key);
+	X509_free(issuer);
+	EVP_PKEY_free(issuer_key);
+	BIO_free(chain);
+	BIO_free(private);
+	return pair;
+}
+
+void pem_free(struct pem_pair *pair)
+{
+	free(pair->chain);
+	free(pair->key);
+	*pair = (struct pem_pair) { NULL, NULL };
+}
