@@ -50,24 +50,28 @@ static void process_end(struct auth_process *process, int status)
 
 static void process_fail(struct auth_process *process, const char *what)
 {
-	log_event(LOG_LEVEL_ERROR, "auth_failed", "%s", what);
+	log_event(LOG_LEVEL_ERROR, "child_failed", "%s", what);
 	process_end(process, EXIT_FAILURE);
 }
 
 /* ---- workers ---- */
 
+static void worker_release(struct worker_peer *worker)
+{
+	if (worker->process->sasl)
+		auth_sasl_peer_gone(worker->process->sasl, worker->id);
+	channel_cleanup(&worker->channel);
+	free(worker);
+}
+
 static void worker_remove(struct worker_peer *worker)
 {
-	struct auth_process *process = worker->process;
-	struct worker_peer **link = &process->workers;
+	struct worker_peer **link = &worker->process->workers;
 
 	while (*link != worker)
 		link = &(*link)->next;
 	*link = worker->next;
-	if (process->sasl)
-		auth_sasl_peer_gone(process->sasl, worker->id);
-	channel_cleanup(&worker->channel);
-	free(worker);
+	worker_release(worker);
 }
 
 static void worker_answer(struct worker_peer *worker, const struct auth_answer *answer)
@@ -297,8 +301,12 @@ static void expire(struct ev_loop *loop, ev_timer *timer, int events)
 
 static void process_cleanup(struct auth_process *process)
 {
-	while (process->workers)
-		worker_remove(process->workers);
+	while (process->workers) {
+		struct worker_peer *worker = process->workers;
+
+		process->workers = worker->next;
+		worker_release(worker);
+	}
 	ev_timer_stop(process->loop, &process->expiry);
 	auth_sasl_free(process->sasl);
 	config_free(process->prepared);

@@ -8,11 +8,10 @@
  *   is the one the library returned. An authorization identity must be the authentication identity.
  * - Without TLS strength nothing is done at all: SASL_SEC_NOPLAINTEXT is set for ever and lifted only by SASL_SSF_EXTERNAL.
  * - A reason noted by a callback (exchange->why) wins over the library's result, which tells some of them less exactly.
- * - Decoded bytes, captures and whatever the library frees are wiped.
+ * - Decoded bytes and captures are wiped; the two plugins erase their own copies.
  * RFC 4422, 4616 (PLAIN), draft-murchison-sasl-login (LOGIN).
  */
 #include "auth/auth_sasl.h"
-#include "auth/auth_memory.h"
 #include "frontend/log.h"
 #include "protocols/credential.h"
 #include <stdio.h>
@@ -219,7 +218,6 @@ struct auth_sasl *auth_sasl_new(const struct auth_sasl_settings *settings, const
 	};
 
 	memcpy(sasl->callbacks, callbacks, sizeof(callbacks));
-	sasl_set_alloc(malloc, calloc, auth_memory_realloc, auth_memory_free);
 	if (sasl_server_init(sasl->callbacks, "postern") != SASL_OK) {
 		*why = "the SASL library cannot be initialised";
 		free(sasl->hostname);

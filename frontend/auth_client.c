@@ -98,12 +98,17 @@ static void exchange_enter(struct exchange *exchange, enum exchange_state state)
 	exchange->state = state;
 }
 
-static void exchange_free(struct exchange *exchange)
+static void exchange_release(struct exchange *exchange)
 {
 	exchange_enter(exchange, DOOMED);
 	ev_timer_stop(exchange->client->loop, &exchange->timer);
-	exchange_unlink(exchange);
 	free(exchange);
+}
+
+static void exchange_free(struct exchange *exchange)
+{
+	exchange_unlink(exchange);
+	exchange_release(exchange);
 }
 
 static void timer_restart(struct ev_loop *loop, ev_timer *timer, double after)
@@ -258,7 +263,7 @@ static void peer_message(struct channel *channel, unsigned type, struct message_
 		peer_answered(peer, &answer);
 		return;
 	}
-	log_event(LOG_LEVEL_ERROR, "auth_failed", "malformed answer from auth process %u",
+	log_event(LOG_LEVEL_ERROR, "child_failed", "malformed answer from auth process %u",
 		  peer->index);
 	peer_give_up(peer);
 }
@@ -433,8 +438,12 @@ void auth_client_free(struct auth_client *client)
 {
 	if (!client)
 		return;
-	while (client->exchanges)
-		exchange_free(client->exchanges);
+	while (client->exchanges) {
+		struct exchange *exchange = client->exchanges;
+
+		client->exchanges = exchange->next;
+		exchange_release(exchange);
+	}
 	while (client->peers) {
 		struct peer *peer = client->peers;
 

@@ -21,8 +21,6 @@
 #define PAUSE_MAX       30.0
 #define QUIET_SECONDS   60.0
 
-static void child_tell(struct child *, enum control_type, bool with_generation, const int *fds,
-		       size_t nfds);
 static int child_start(struct child *);
 
 /* ---- state ---- */

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct arena;
+
 enum option_type {
 	OPTION_STRING,
 	OPTION_PATH, /* relative to the folder of the file that names it, unless it is one of `words` */
@@ -65,7 +67,6 @@ struct option_array {
 extern const struct option option_table[]; /* of struct config */
 
 /* Sets every default of a table in the struct at base; items of lists have theirs set when they are made. */
-struct arena;
 void option_defaults(const struct option *rows, void *base, struct arena *);
 
 #endif

@@ -390,7 +390,8 @@ static void log_session_end(const struct session *s)
 
 static void forget_login(struct session *s)
 {
-	if (s->state == SESSION_AUTH)
+	if (s->exchange.serial >
+	    0) /* also one whose challenge is open; a finished one is unknown there */
 		auth_client_cancel(s->worker->auth, s->exchange);
 	backend_login_abandon(s);
 	if (s->dialogue != NULL)

@@ -16,7 +16,9 @@
 enum smtp_relay_event {
 	SMTP_RELAY_GO_ON,
 	SMTP_RELAY_CUT, /* close the backend connection now, without another byte; the client goes on */
-	SMTP_RELAY_CLOSE, /* send what is written to the client, then end the session */
+	/* Send what is written to the client, then end the session; nothing more for the backend. Stands for a CUT in the
+	 * same call too. */
+	SMTP_RELAY_CLOSE,
 };
 
 struct smtp_relay; /* see smtp_relay.c */
