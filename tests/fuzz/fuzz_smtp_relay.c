@@ -1,0 +1,269 @@
+/* fuzz_smtp_relay - both sides say anything, in any order, into outputs of any size.
+ * The input is a list of steps: a byte whose low three bits say what happens (see `enum kind`) and whose high bits are a
+ * length, then that many bytes. A model beside the relay reads what the backend gets as the strictest server would:
+ * only canonical lines of allowed verbs, and a message whose bytes and whose end are the client's own, found again
+ * here by a definition of its own. After a cut the backend gets nothing.
+ */
+#include "protocols/smtp_relay.h"
+#include "protocols/smtp_command.h"
+#include <stdint.h>
+#include <stdlib.h>
+
+#define WAITING_MAX 8192
+#define LINE_MAX    128
+#define ROOM_WIDE   4096
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
+
+enum kind {
+	KIND_CLIENT,
+	KIND_CLIENT_LONG, /* the length counts eights */
+	KIND_CLIENT_LINE, /* with CRLF behind it */
+	KIND_BACKEND,
+	KIND_BACKEND_OK,
+	KIND_BACKEND_GO,
+	KIND_BACKEND_NO,
+	KIND_ROOM,
+};
+
+struct waiting {
+	char data[WAITING_MAX];
+	size_t len;
+};
+
+struct model {
+	struct smtp_relay *relay;
+	struct waiting client, backend; /* said and not used yet */
+	size_t room;
+	bool closed, cut;
+	char line[LINE_MAX]; /* of a command that the backend has not got whole */
+	size_t line_len;
+	char history[5]; /* the last bytes of the client's message */
+	bool bad;        /* it held a byte that it may not hold */
+};
+
+static void check(bool holds)
+{
+	if (!holds)
+		abort();
+}
+
+static void drop(struct waiting *waiting, size_t used)
+{
+	check(used <= waiting->len);
+	memmove(waiting->data, waiting->data + used, waiting->len - used);
+	waiting->len -= used;
+}
+
+/* ---- the model of the message ---- */
+
+static void message_begins(struct model *model)
+{
+	memcpy(model->history, "\0\0\0\r\n", 5);
+	model->bad = false;
+}
+
+/* Takes the next byte of the client's message; true at its end. */
+static bool message_byte(struct model *model, char byte)
+{
+	char before = model->history[4];
+
+	if (byte == '\0' || (byte == '\n') != (before == '\r'))
+		model->bad = true;
+	memmove(model->history, model->history + 1, 4);
+	model->history[4] = byte;
+	return memcmp(model->history, "\r\n.\r\n", 5) == 0;
+}
+
+/* ---- the model of the backend: the strictest of all ---- */
+
+static bool is_allowed_verb(struct span verb)
+{
+	static const char *const verbs[] = { "EHLO", "HELO", "MAIL", "RCPT", "DATA", "RSET",
+					     "NOOP", "QUIT", "VRFY", "EXPN", "HELP" };
+
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (verb.len == strlen(verbs[i]) && memcmp(verb.data, verbs[i], verb.len) == 0)
+			return true;
+	return false;
+}
+
+static void check_command(struct span line)
+{
+	struct span rest = line, verb = span_word(&rest);
+
+	check(is_allowed_verb(verb));
+	check(smtp_text_acceptable(line, false));
+	check(line.data[line.len - 1] != ' ');
+	check(rest.len == 0 || (rest.len > 1 && rest.data[0] == ' ' && rest.data[1] != ' '));
+	if (span_is(verb, "MAIL"))
+		check(span_begins(rest, " FROM:<"));
+	if (span_is(verb, "RCPT"))
+		check(span_begins(rest, " TO:<"));
+	if (span_is(verb, "DATA") || span_is(verb, "QUIT") || span_is(verb, "RSET"))
+		check(rest.len == 0);
+}
+
+static void backend_hears_commands(struct model *model, struct span bytes)
+{
+	for (size_t i = 0; i < bytes.len; i++) {
+		check(model->line_len < sizeof(model->line));
+		model->line[model->line_len++] = bytes.data[i];
+		if (bytes.data[i] != '\n')
+			continue;
+		check(model->line_len > 2 && model->line[model->line_len - 2] == '\r');
+		check_command((struct span) { model->line, model->line_len - 2 });
+		model->line_len = 0;
+	}
+	check(model->line_len == 0); /* commands go out whole */
+}
+
+/* What was used of a message must be what was sent on, up to its end; after a bad byte, a beginning of it. */
+static void backend_hears_message(struct model *model, struct span used, struct span sent)
+{
+	for (size_t i = 0; i < used.len && !model->bad; i++) {
+		if (!message_byte(model, used.data[i]) || model->bad)
+			continue;
+		check(!model->cut);
+		check(sent.len > i && memcmp(used.data, sent.data, i + 1) == 0);
+		backend_hears_commands(model, span_from(sent, i + 1));
+		return;
+	}
+	if (model->cut || model->closed) {
+		check(sent.len <= used.len && memcmp(used.data, sent.data, sent.len) == 0);
+		check(model->closed || model->bad || model->history[4] == '\r');
+		return;
+	}
+	check(!model->bad);
+	check(sent.len == used.len &&
+	      (used.len == 0 || memcmp(used.data, sent.data, used.len) == 0));
+}
+
+/* ---- the steps ---- */
+
+static void check_replies(const struct output *client)
+{
+	check(!client->overflow);
+	check(client->len == 0 || (client->len > 4 && client->data[client->len - 1] == '\n'));
+	check(!memchr(client->data, '\0', client->len));
+}
+
+static bool client_turn(struct model *model)
+{
+	static char backend_storage[ROOM_WIDE], client_storage[ROOM_WIDE];
+	bool in_message = smtp_relay_in_message(model->relay), was_cut = model->cut;
+	enum smtp_relay_event event;
+	struct output backend, client;
+	size_t used;
+
+	output_init(&backend, backend_storage, model->room);
+	output_init(&client, client_storage, model->room);
+	used = smtp_relay_client(model->relay, model->client.data, model->client.len, &backend,
+				 &client, &event);
+	check(used <= model->client.len && !backend.overflow);
+	check_replies(&client);
+	model->cut = model->cut || event == SMTP_RELAY_CUT;
+	model->closed = event == SMTP_RELAY_CLOSE;
+	if (was_cut)
+		check(backend.len == 0);
+	else if (in_message)
+		backend_hears_message(model, (struct span) { model->client.data, used },
+				      (struct span) { backend.data, backend.len });
+	else
+		backend_hears_commands(model, (struct span) { backend.data, backend.len });
+	drop(&model->client, used);
+	return used > 0 || client.len > 0;
+}
+
+static bool backend_turn(struct model *model)
+{
+	static char storage[ROOM_WIDE];
+	bool in_message = smtp_relay_in_message(model->relay);
+	enum smtp_relay_event event;
+	struct output client;
+	size_t used;
+
+	output_init(&client, storage, model->room);
+	used = smtp_relay_backend(model->relay, model->backend.data, model->backend.len, &client,
+				  &event);
+	check(event != SMTP_RELAY_CUT);
+	check_replies(&client);
+	model->closed = event == SMTP_RELAY_CLOSE;
+	if (!in_message && smtp_relay_in_message(model->relay))
+		message_begins(model);
+	drop(&model->backend, used);
+	return used > 0 || client.len > 0;
+}
+
+static void say(struct waiting *waiting, const void *bytes, size_t len)
+{
+	if (waiting->len + len > sizeof(waiting->data))
+		return;
+	memcpy(waiting->data + waiting->len, bytes, len);
+	waiting->len += len;
+}
+
+static size_t take_step(struct model *model, const uint8_t *bytes, size_t len)
+{
+	enum kind kind = bytes[0] & 7;
+	size_t size = bytes[0] >> 3;
+
+	if (kind == KIND_ROOM) {
+		model->room = size == 31 ? ROOM_WIDE : 16 + size * 8;
+		return 1;
+	}
+	if (kind == KIND_BACKEND_OK)
+		say(&model->backend, "250 ok\r\n", 8);
+	if (kind == KIND_BACKEND_GO)
+		say(&model->backend, "354 go\r\n", 8);
+	if (kind == KIND_BACKEND_NO)
+		say(&model->backend, "550 no\r\n", 8);
+	if (kind >= KIND_BACKEND_OK)
+		return 1;
+	if (kind == KIND_CLIENT_LONG)
+		size *= 8;
+	if (size > len - 1)
+		size = len - 1;
+	say(kind == KIND_BACKEND ? &model->backend : &model->client, bytes + 1, size);
+	if (kind == KIND_CLIENT_LINE)
+		say(&model->client, "\r\n", 2);
+	return size + 1;
+}
+
+static void play(struct model *model, const uint8_t *bytes, size_t len)
+{
+	size_t at = 0;
+
+	while (at < len && !model->closed) {
+		bool moved = true;
+
+		at += take_step(model, bytes + at, len - at);
+		while (moved && !model->closed) {
+			moved = client_turn(model);
+			if (!model->closed)
+				moved = backend_turn(model) || moved;
+		}
+	}
+	/* With room and nothing more to come, only what waits for somebody's next word is left. */
+	model->room = ROOM_WIDE;
+	while (!model->closed && (client_turn(model) || (!model->closed && backend_turn(model))))
+		;
+	if (!model->closed && smtp_relay_idle(model->relay))
+		check(memmem(model->client.data, model->client.len, "\n", 1) == NULL);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
+{
+	static const char *const capabilities[] = { "SIZE 1000", "8BITMIME", NULL };
+	static const struct smtp_relay_settings settings = { "front.example", capabilities,
+							     LINE_MAX, 512 };
+	static struct model model;
+
+	memset(&model, 0, sizeof(model));
+	model.room = ROOM_WIDE;
+	model.relay = smtp_relay_new(&settings);
+	check(model.relay != NULL);
+	play(&model, bytes, len);
+	smtp_relay_free(model.relay);
+	return 0;
+}

@@ -1,0 +1,320 @@
+/* auth_process as a real process: the test is its supervisor and its workers, over real socket pairs. What it does from PREPARE to
+ * its end, and that nonsense from a worker ends it. */
+#include "auth/auth_message.h"
+#include "frontend/auth_client.h"
+#include "frontend/channel.h"
+#include "frontend/child.h"
+#include "frontend/config.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+static struct ev_loop *loop;
+static struct channel control;
+static pid_t child;
+static unsigned said_count, said_type, told_count;
+static bool control_gone;
+static struct auth_answer told;
+static char told_user[32], told_password[32], told_challenge[32];
+
+static void on_said(struct channel *channel, unsigned type, struct message_reader *message,
+		    int *fds, size_t nfds)
+{
+	assert_int_equal(message_get_u32(message), 5);
+	said_count++;
+	said_type = type;
+}
+
+static void on_control_closed(struct channel *channel, const char *why)
+{
+	control_gone = true;
+}
+
+static const struct channel_handlers control_handlers = { on_said, on_control_closed };
+
+static void copy_span(struct span from, char out[32])
+{
+	assert_true(from.len < 32);
+	memcpy(out, from.data ? from.data : "", from.len);
+	out[from.len] = '\0';
+}
+
+static void on_answer(void *owner, const struct auth_answer *answer)
+{
+	told = *answer;
+	copy_span(answer->authcid, told_user);
+	copy_span(answer->password, told_password);
+	copy_span(answer->challenge, told_challenge);
+	told_count++;
+}
+
+static void on_stuck(void *owner, unsigned index, unsigned incarnation)
+{
+}
+
+static const struct auth_client_handlers worker_handlers = { on_answer, on_stuck };
+
+static int start(void **state)
+{
+	int fds[2];
+
+	loop = ev_loop_new(EVFLAG_AUTO);
+	said_count = told_count = 0;
+	control_gone = false;
+	assert_int_equal(channel_pair(fds), 0);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		const struct child_start start_of = {
+			.kind = CHILD_AUTH, .channel = fds[1], .log = -1, .shared = -1
+		};
+
+		close(fds[0]);
+		_exit(auth_process_run(&start_of));
+	}
+	close(fds[1]);
+	return channel_init(&control, loop, fds[0], CONTROL_MESSAGE_MAX, CONTROL_QUEUE_MAX,
+			    &control_handlers, NULL);
+}
+
+static int stop(void **state)
+{
+	channel_cleanup(&control);
+	ev_loop_destroy(loop);
+	if (child > 0)
+		waitpid(child, NULL, 0);
+	return 0;
+}
+
+static void on_watchdog(struct ev_loop *of, ev_timer *timer, int events)
+{
+	fprintf(stderr, "waited in vain\n");
+	abort();
+}
+
+static void wait_for(const unsigned *value, unsigned wanted)
+{
+	ev_timer watchdog;
+
+	ev_timer_init(&watchdog, on_watchdog, 20., 0.);
+	ev_timer_start(loop, &watchdog);
+	while (*value < wanted)
+		ev_run(loop, EVRUN_ONCE);
+	ev_timer_stop(loop, &watchdog);
+}
+
+static int status_of_child(void)
+{
+	int status;
+
+	assert_int_equal(waitpid(child, &status, 0), child);
+	child = -1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void say(uint16_t type, const uint32_t *number)
+{
+	struct message_writer message;
+
+	message_begin(&message, CONTROL_MESSAGE_MAX, type);
+	if (number)
+		message_put_u32(&message, *number);
+	assert_true(message_end(&message, 0));
+	assert_int_equal(channel_send(&control, &message, NULL, 0), 0);
+	message_writer_cleanup(&message);
+}
+
+static void say_prepare(void)
+{
+	const char *mechanisms[] = { "PLAIN", "LOGIN", NULL };
+	struct config config = {
+		.hostname = "mail.example.test",
+		.auth.mechanisms = { mechanisms, 2 },
+		.limits = { .auth_timeout = 10, .sasl_line = 16384 },
+		.log.level = LOG_LEVEL_ERROR,
+	};
+	struct message_writer message;
+
+	message_begin(&message, CONTROL_MESSAGE_MAX, CONTROL_PREPARE);
+	message_put_u32(&message, 5);
+	config_encode(&message, &config, CHILD_AUTH);
+	assert_true(message_end(&message, 0));
+	assert_int_equal(channel_send(&control, &message, NULL, 0), 0);
+	message_writer_cleanup(&message);
+}
+
+/* Returns the worker's end. */
+static int say_worker(uint32_t index, uint32_t incarnation)
+{
+	struct message_writer message;
+	int fds[2];
+
+	assert_int_equal(channel_pair(fds), 0);
+	message_begin(&message, CONTROL_MESSAGE_MAX, CONTROL_PEER_UP);
+	message_put_u8(&message, CHILD_WORKER);
+	message_put_u32(&message, index);
+	message_put_u32(&message, incarnation);
+	assert_true(message_end(&message, 1));
+	assert_int_equal(channel_send(&control, &message, &fds[1], 1), 0);
+	message_writer_cleanup(&message);
+	close(fds[1]);
+	return fds[0];
+}
+
+static void prepare_and_commit(void)
+{
+	const uint32_t generation = 5;
+	unsigned before = said_count;
+
+	say_prepare();
+	wait_for(&said_count, before + 1);
+	assert_int_equal(said_type, CONTROL_READY);
+	say(CONTROL_COMMIT, &generation);
+}
+
+static void begin(struct auth_client *client, uint32_t serial, const char *mechanism,
+		  const char *response)
+{
+	const struct auth_request request = {
+		.type = AUTH_BEGIN,
+		.exchange = { 1, serial },
+		.service = SPAN("smtp"),
+		.mechanism = span_of(mechanism),
+		.has_response = response != NULL,
+		.response = span_of(response),
+		.tls_bits = 128,
+	};
+
+	assert_int_equal(auth_client_begin(client, &request), 0);
+}
+
+static void a_worker_logs_in_through_it(void **state)
+{
+	struct auth_client *client = auth_client_new(loop, 60., &worker_handlers, NULL);
+
+	prepare_and_commit();
+	auth_client_peer_up(client, 0, 1, say_worker(0, 1));
+	begin(client, 1, "PLAIN", "AGFsaWNlAHNlY3JldA==");
+	wait_for(&told_count, 1);
+	assert_int_equal(told.type, AUTH_CAPTURED);
+	assert_string_equal(told_user, "alice");
+	assert_string_equal(told_password, "secret");
+
+	begin(client, 2, "LOGIN", NULL);
+	wait_for(&told_count, 2);
+	assert_int_equal(told.type, AUTH_CHALLENGE);
+	assert_string_equal(told_challenge, "VXNlcm5hbWU6");
+	auth_client_continue(client, told.exchange, SPAN("Ym9i"));
+	wait_for(&told_count, 3);
+	auth_client_continue(client, told.exchange, SPAN("c2VjcmV0"));
+	wait_for(&told_count, 4);
+	assert_int_equal(told.type, AUTH_CAPTURED);
+	assert_string_equal(told_user, "bob");
+
+	begin(client, 3, "SCRAM-SHA-256", NULL);
+	wait_for(&told_count, 5);
+	assert_int_equal(told.type, AUTH_REFUSED);
+	assert_int_equal(told.refusal, AUTH_REFUSED_MECHANISM);
+	auth_client_free(client);
+}
+
+static void a_later_configuration_ends_open_exchanges_and_serves_new_ones(void **state)
+{
+	struct auth_client *client = auth_client_new(loop, 60., &worker_handlers, NULL);
+
+	prepare_and_commit();
+	auth_client_peer_up(client, 0, 1, say_worker(0, 1));
+	begin(client, 1, "LOGIN", NULL);
+	wait_for(&told_count, 1);
+	prepare_and_commit();
+	say_prepare(); /* its answer says that the commit has been done */
+	wait_for(&said_count, 3);
+	auth_client_continue(client, told.exchange, SPAN("Ym9i"));
+	wait_for(&told_count, 2);
+	assert_int_equal(told.type, AUTH_TEMPORARY);
+	begin(client, 2, "PLAIN", "AGFsaWNlAHNlY3JldA==");
+	wait_for(&told_count, 3);
+	assert_int_equal(told.type, AUTH_CAPTURED);
+	auth_client_free(client);
+}
+
+static void a_malformed_request_ends_it_with_a_failure(void **state)
+{
+	struct auth_client *client = auth_client_new(loop, 60., &worker_handlers, NULL);
+	struct message_writer message;
+	int fd;
+
+	prepare_and_commit();
+	auth_client_peer_up(client, 0, 1, say_worker(0, 1));
+	begin(client, 1, "LOGIN", NULL);
+	wait_for(&told_count, 1);
+	fd = say_worker(1, 1);
+	message_begin(&message, WORK_MESSAGE_MAX, AUTH_CONTINUE);
+	assert_true(message_end(&message, 0));
+	assert_int_equal(write(fd, message.data, message.len), message.len);
+	message_writer_cleanup(&message);
+	while (!control_gone)
+		ev_run(loop, EVRUN_ONCE);
+	assert_int_equal(status_of_child(), EXIT_FAILURE);
+	close(fd);
+	auth_client_free(client);
+}
+
+static void a_configuration_that_cannot_be_read_is_reported(void **state)
+{
+	const uint32_t generation = 5;
+
+	say(CONTROL_PREPARE, &generation);
+	wait_for(&said_count, 1);
+	assert_int_equal(said_type, CONTROL_FAILED);
+	prepare_and_commit(); /* and a good one is then taken */
+}
+
+static void a_commit_of_nothing_ends_it_with_a_failure(void **state)
+{
+	const uint32_t generation = 5;
+
+	say(CONTROL_COMMIT, &generation);
+	while (!control_gone)
+		ev_run(loop, EVRUN_ONCE);
+	assert_int_equal(status_of_child(), EXIT_FAILURE);
+}
+
+static void it_ends_when_it_is_told_to(void **state)
+{
+	prepare_and_commit();
+	say(CONTROL_STOP, NULL);
+	while (!control_gone)
+		ev_run(loop, EVRUN_ONCE);
+	assert_int_equal(status_of_child(), EXIT_SUCCESS);
+}
+
+static void it_ends_with_its_supervisor(void **state)
+{
+	prepare_and_commit();
+	say_prepare();
+	wait_for(&said_count, 2); /* the commit has been done */
+	channel_cleanup(&control);
+	assert_int_equal(status_of_child(), EXIT_SUCCESS);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_worker_logs_in_through_it),
+		TEST(a_later_configuration_ends_open_exchanges_and_serves_new_ones),
+		TEST(a_malformed_request_ends_it_with_a_failure),
+		TEST(a_configuration_that_cannot_be_read_is_reported),
+		TEST(a_commit_of_nothing_ends_it_with_a_failure),
+		TEST(it_ends_when_it_is_told_to),
+		TEST(it_ends_with_its_supervisor),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,393 @@
+/* test_smtp_login - logging in to submission backends, good, old and lying.
+ * A play is a list of what the backend says and what we must answer; the last line names the result. Each is played
+ * whole, byte by byte and before an unreadable page.
+ */
+#include "protocols/smtp_login.h"
+#include "tests/support/guard.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#define STEPS_MAX 8
+
+struct step {
+	const char *backend; /* NULL: the handshake after LOGIN_START_TLS */
+	const char *answer;  /* what we send; "" for nothing */
+};
+
+struct play {
+	const char *name;
+	bool starttls;
+	struct step steps[STEPS_MAX];
+	enum login_result result;
+};
+
+#define GREETING                                                                                   \
+	{                                                                                          \
+		"220 old ESMTP\r\n", "EHLO front.example\r\n"                                      \
+	}
+#define PLAIN_LINE "AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n"
+#define OFFER_PLAIN                                                                                \
+	{                                                                                          \
+		"250-old\r\n250-SIZE 1000\r\n250 AUTH LOGIN PLAIN\r\n", PLAIN_LINE                 \
+	}
+#define OFFER_LOGIN                                                                                \
+	{                                                                                          \
+		"250-old\r\n250 AUTH LOGIN\r\n", "AUTH LOGIN\r\n"                                  \
+	}
+#define ASK_USER                                                                                   \
+	{                                                                                          \
+		"334 VXNlcm5hbWU6\r\n", "YWxpY2U=\r\n"                                             \
+	}
+#define ASK_PASSWORD                                                                               \
+	{                                                                                          \
+		"334 UGFzc3dvcmQ6\r\n", "c2VjcmV0\r\n"                                             \
+	}
+#define OFFER_TLS                                                                                  \
+	{                                                                                          \
+		"250-old\r\n250-AUTH PLAIN\r\n250 STARTTLS\r\n", "STARTTLS\r\n"                    \
+	}
+
+static const struct play plays[] = {
+	/* Good. */
+	{ "plain", false, { GREETING, OFFER_PLAIN, { "235 2.7.0 ok\r\n", "" } }, LOGIN_ACCEPTED },
+	{ "login",
+	  false,
+	  { GREETING, OFFER_LOGIN, ASK_USER, ASK_PASSWORD, { "235 ok\r\n", "" } },
+	  LOGIN_ACCEPTED },
+	{ "greeting of many lines",
+	  false,
+	  { { "220-hello\r\n220-there\r\n220 old\r\n", "EHLO front.example\r\n" },
+	    OFFER_PLAIN,
+	    { "235-a\r\n235 b\r\n", "" } },
+	  LOGIN_ACCEPTED },
+	{ "the old form AUTH=",
+	  false,
+	  { GREETING, { "250-old\r\n250 AUTH=PLAIN LOGIN\r\n", PLAIN_LINE }, { "235 ok\r\n", "" } },
+	  LOGIN_ACCEPTED },
+	{ "lower case",
+	  false,
+	  { GREETING, { "250-old\r\n250 auth plain\r\n", PLAIN_LINE }, { "235 ok\r\n", "" } },
+	  LOGIN_ACCEPTED },
+	{ "starttls",
+	  true,
+	  { GREETING,
+	    OFFER_TLS,
+	    { "220 go\r\n", "" },
+	    { NULL, "EHLO front.example\r\n" },
+	    OFFER_PLAIN,
+	    { "235 ok\r\n", "" } },
+	  LOGIN_ACCEPTED },
+	/* Refused: 535 once the user was named. */
+	{ "535 to plain", false, { GREETING, OFFER_PLAIN, { "535 no\r\n", "" } }, LOGIN_REFUSED },
+	{ "535 to the password",
+	  false,
+	  { GREETING, OFFER_LOGIN, ASK_USER, ASK_PASSWORD, { "535 no\r\n", "" } },
+	  LOGIN_REFUSED },
+	{ "535 to the user",
+	  false,
+	  { GREETING, OFFER_LOGIN, ASK_USER, { "535 no\r\n", "" } },
+	  LOGIN_REFUSED },
+	/* Temporary. */
+	{ "554 greeting", false, { { "554 no\r\n", "" } }, LOGIN_TEMPORARY },
+	{ "421 greeting", false, { { "421 busy\r\n", "" } }, LOGIN_TEMPORARY },
+	{ "235 greeting", false, { { "235 in\r\n", "" } }, LOGIN_TEMPORARY },
+	{ "250 greeting", false, { { "250 in\r\n", "" } }, LOGIN_TEMPORARY },
+	{ "an IMAP greeting", false, { { "* PREAUTH hi\r\n", "" } }, LOGIN_TEMPORARY },
+	{ "502 to EHLO", false, { GREETING, { "502 what\r\n", "" } }, LOGIN_TEMPORARY },
+	{ "421 to EHLO", false, { GREETING, { "421 bye\r\n", "" } }, LOGIN_TEMPORARY },
+	{ "235 to EHLO", false, { GREETING, { "235 in\r\n", "" } }, LOGIN_TEMPORARY },
+	{ "535 to EHLO", false, { GREETING, { "535 no\r\n", "" } }, LOGIN_TEMPORARY },
+	{ "no AUTH", false, { GREETING, { "250-old\r\n250 SIZE\r\n", "" } }, LOGIN_TEMPORARY },
+	{ "no usable AUTH",
+	  false,
+	  { GREETING, { "250-old\r\n250 AUTH CRAM-MD5\r\n", "" } },
+	  LOGIN_TEMPORARY },
+	{ "AUTH in the first line is a host name",
+	  false,
+	  { GREETING, { "250 AUTH PLAIN\r\n", "" } },
+	  LOGIN_TEMPORARY },
+	{ "235 to AUTH LOGIN",
+	  false,
+	  { GREETING, OFFER_LOGIN, { "235 in\r\n", "" } },
+	  LOGIN_TEMPORARY },
+	{ "235 to the user",
+	  false,
+	  { GREETING, OFFER_LOGIN, ASK_USER, { "235 in\r\n", "" } },
+	  LOGIN_TEMPORARY },
+	{ "535 to AUTH LOGIN",
+	  false,
+	  { GREETING, OFFER_LOGIN, { "535 no\r\n", "" } },
+	  LOGIN_TEMPORARY },
+	{ "334 after all was said",
+	  false,
+	  { GREETING, OFFER_PLAIN, { "334 \r\n", "" } },
+	  LOGIN_TEMPORARY },
+	{ "250 to AUTH", false, { GREETING, OFFER_PLAIN, { "250 ok\r\n", "" } }, LOGIN_TEMPORARY },
+	{ "454 to AUTH", false, { GREETING, OFFER_PLAIN, { "454 db\r\n", "" } }, LOGIN_TEMPORARY },
+	{ "421 to AUTH", false, { GREETING, OFFER_PLAIN, { "421 db\r\n", "" } }, LOGIN_TEMPORARY },
+	{ "504 to AUTH", false, { GREETING, OFFER_PLAIN, { "504 no\r\n", "" } }, LOGIN_TEMPORARY },
+	{ "530 to AUTH", false, { GREETING, OFFER_PLAIN, { "530 no\r\n", "" } }, LOGIN_TEMPORARY },
+	{ "534 to AUTH", false, { GREETING, OFFER_PLAIN, { "534 no\r\n", "" } }, LOGIN_TEMPORARY },
+	{ "538 to AUTH", false, { GREETING, OFFER_PLAIN, { "538 no\r\n", "" } }, LOGIN_TEMPORARY },
+	{ "501 to AUTH", false, { GREETING, OFFER_PLAIN, { "501 no\r\n", "" } }, LOGIN_TEMPORARY },
+	{ "mixed codes",
+	  false,
+	  { GREETING, OFFER_PLAIN, { "535-no\r\n235 yes\r\n", "" } },
+	  LOGIN_TEMPORARY },
+	{ "no reply at all",
+	  false,
+	  { GREETING, OFFER_PLAIN, { "hello\r\n", "" } },
+	  LOGIN_TEMPORARY },
+	/* STARTTLS is required: nothing of the user leaves before it. */
+	{ "STARTTLS not offered",
+	  true,
+	  { GREETING, { "250-old\r\n250 AUTH PLAIN\r\n", "" } },
+	  LOGIN_TEMPORARY },
+	{ "STARTTLS refused",
+	  true,
+	  { GREETING, OFFER_TLS, { "454 no\r\n", "" } },
+	  LOGIN_TEMPORARY },
+	{ "STARTTLS 250", true, { GREETING, OFFER_TLS, { "250 ok\r\n", "" } }, LOGIN_TEMPORARY },
+	{ "STARTTLS withdraws AUTH",
+	  true,
+	  { GREETING,
+	    OFFER_TLS,
+	    { "220 go\r\n", "" },
+	    { NULL, "EHLO front.example\r\n" },
+	    { "250 old\r\n", "" } },
+	  LOGIN_TEMPORARY },
+};
+
+static const struct login_settings settings_plain = { "front.example", false };
+static const struct login_settings settings_tls = { "front.example", true };
+
+static struct credential *alice(void)
+{
+	return credential_new(SPAN("alice"), SPAN("secret"));
+}
+
+/* One call; checks that nothing but the expected answer is written. */
+static enum login_result say(struct login *login, const char *bytes, size_t len, size_t *used,
+			     const char *answer)
+{
+	char storage[OUTPUT_MAX], *data = guard_copy(bytes, len);
+	struct output output;
+	enum login_result result;
+
+	output_init(&output, storage, sizeof(storage));
+	result = login_input(login, data, len, used, &output);
+	assert_true(*used <= len);
+	assert_false(output.overflow);
+	assert_int_equal(output.len, strlen(answer));
+	assert_memory_equal(output.data, answer, output.len);
+	guard_free(data, len);
+	return result;
+}
+
+static enum login_result hear(struct login *login, const struct step *step, bool by_byte)
+{
+	size_t len = strlen(step->backend), used = 0;
+	enum login_result result = LOGIN_MORE;
+
+	for (size_t shown = by_byte ? 1 : len; shown < len; shown++) {
+		result = say(login, step->backend, shown, &used, "");
+		if (result != LOGIN_MORE)
+			return result; /* a line that cannot be the beginning of a reply */
+		assert_int_equal(used, 0);
+	}
+	result = say(login, step->backend, len, &used, step->answer);
+	if (result != LOGIN_TEMPORARY)
+		assert_int_equal(used, len);
+	return result;
+}
+
+static void run(const struct play *play, bool by_byte)
+{
+	struct credential *credential = alice();
+	enum login_result result = LOGIN_MORE;
+	struct login login;
+
+	login_init(&login, &smtp_login_script, play->starttls ? &settings_tls : &settings_plain,
+		   credential);
+	for (const struct step *step = play->steps; step->answer; step++) {
+		if (!step->backend) {
+			char storage[OUTPUT_MAX];
+			struct output output;
+
+			assert_int_equal(result, LOGIN_START_TLS);
+			output_init(&output, storage, sizeof(storage));
+			login_tls_started(&login, &output);
+			assert_int_equal(output.len, strlen(step->answer));
+			assert_memory_equal(output.data, step->answer, output.len);
+			result = LOGIN_MORE;
+			continue;
+		}
+		assert_int_equal(result, LOGIN_MORE);
+		result = hear(&login, step, by_byte);
+	}
+	if (result != play->result)
+		fail_msg("%s: result %d", play->name, result);
+	assert_int_equal(login.reason == NULL, result == LOGIN_ACCEPTED);
+	credential_free(credential);
+}
+
+static void each_backend_gets_the_verdict_it_deserves(void **state)
+{
+	for (size_t i = 0; i < sizeof(plays) / sizeof(plays[0]); i++) {
+		run(&plays[i], false);
+		run(&plays[i], true);
+	}
+}
+
+/* All that a lying backend says in one packet: the 235 answers nothing. */
+static void a_reply_before_its_question_is_a_failure(void **state)
+{
+	static const char *const lies[] = {
+		"220 old\r\n250-old\r\n250 AUTH PLAIN\r\n235 in\r\n",
+		"220 old\r\n2",
+	};
+	struct credential *credential = alice();
+
+	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+		struct login login;
+		size_t used;
+
+		login_init(&login, &smtp_login_script, &settings_plain, credential);
+		assert_int_equal(say(&login, lies[i], strlen(lies[i]), &used, ""), LOGIN_TEMPORARY);
+	}
+	credential_free(credential);
+}
+
+static void a_235_behind_a_challenge_is_a_failure(void **state)
+{
+	static const struct step steps[] = { GREETING, OFFER_LOGIN };
+	struct credential *credential = alice();
+	struct login login;
+	size_t used;
+
+	login_init(&login, &smtp_login_script, &settings_plain, credential);
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(hear(&login, &steps[i], false), LOGIN_MORE);
+	assert_int_equal(say(&login, "334 a\r\n235 in\r\n", 15, &used, ""), LOGIN_TEMPORARY);
+	credential_free(credential);
+}
+
+static void a_byte_behind_the_starttls_reply_is_a_failure(void **state)
+{
+	static const struct step steps[] = { GREETING, OFFER_TLS };
+	struct credential *credential = alice();
+	struct login login;
+	size_t used;
+
+	login_init(&login, &smtp_login_script, &settings_tls, credential);
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(hear(&login, &steps[i], false), LOGIN_MORE);
+	assert_int_equal(say(&login, "220 go\r\n2", 9, &used, ""), LOGIN_TEMPORARY);
+	credential_free(credential);
+}
+
+static void bytes_behind_the_acceptance_belong_to_the_relay(void **state)
+{
+	static const struct step steps[] = { GREETING, OFFER_PLAIN };
+	struct credential *credential = alice();
+	struct login login;
+	size_t used;
+
+	login_init(&login, &smtp_login_script, &settings_plain, credential);
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(hear(&login, &steps[i], false), LOGIN_MORE);
+	assert_int_equal(say(&login, "235 in\r\n421 x\r\n", 15, &used, ""), LOGIN_ACCEPTED);
+	assert_int_equal(used, 8);
+	credential_free(credential);
+}
+
+/* An initial response may not make the line longer than 512 octets. */
+static void a_long_password_waits_for_the_challenge(void **state)
+{
+	static const struct step greeting = GREETING, accepted = { "235 ok\r\n", "" };
+	char password[CREDENTIAL_PASSWORD_MAX], storage[OUTPUT_MAX];
+	static const char offer[] = "250-old\r\n250 AUTH PLAIN\r\n";
+
+	memset(password, 'p', sizeof(password));
+	for (size_t len = 360; len <= sizeof(password); len = len < 380 ? len + 1 : len * 2) {
+		struct credential *credential =
+			credential_new(SPAN("alice"), (struct span) { password, len });
+		size_t whole = 13 + (2 + 5 + len + 2) / 3 * 4, used;
+		struct output output;
+		struct login login;
+
+		login_init(&login, &smtp_login_script, &settings_plain, credential);
+		assert_int_equal(hear(&login, &greeting, false), LOGIN_MORE);
+		output_init(&output, storage, sizeof(storage));
+		assert_int_equal(login_input(&login, offer, strlen(offer), &used, &output),
+				 LOGIN_MORE);
+		if (whole <= 512) {
+			assert_int_equal(output.len, whole);
+		} else {
+			assert_int_equal(output.len, 12);
+			assert_memory_equal(output.data, "AUTH PLAIN\r\n", 12);
+			output_init(&output, storage, sizeof(storage));
+			login_input(&login, "334 \r\n", 6, &used, &output);
+			assert_int_equal(output.len, whole - 11);
+		}
+		assert_false(output.overflow);
+		assert_null(memmem(output.data, output.len, "ppp", 3));
+		assert_int_equal(hear(&login, &accepted, false), LOGIN_ACCEPTED);
+		credential_free(credential);
+	}
+}
+
+/* NUL separates the fields of PLAIN: such a password would be read as another user's. */
+static void a_password_with_nul_is_never_put_into_plain(void **state)
+{
+	static const struct step greeting = GREETING;
+	static const char offer[] = "250-old\r\n250 AUTH PLAIN\r\n";
+	struct credential *credential = credential_new(SPAN("alice"), (struct span) { "a\0b", 3 });
+	struct login login;
+	size_t used;
+
+	if (!credential)
+		return; /* refused even earlier */
+	login_init(&login, &smtp_login_script, &settings_plain, credential);
+	assert_int_equal(hear(&login, &greeting, false), LOGIN_MORE);
+	assert_int_equal(say(&login, offer, strlen(offer), &used, ""), LOGIN_TEMPORARY);
+	credential_free(credential);
+}
+
+static void an_endless_reply_is_a_failure(void **state)
+{
+	static const struct step greeting = GREETING;
+	struct credential *credential = alice();
+	char data[LOGIN_LINE_MAX + 100];
+	struct login login;
+	size_t used, len = 0;
+
+	while (len + 100 < LOGIN_LINE_MAX)
+		len += (size_t)sprintf(data + len, "250-%090d\r\n", 0);
+	login_init(&login, &smtp_login_script, &settings_plain, credential);
+	assert_int_equal(hear(&login, &greeting, false), LOGIN_MORE);
+	assert_int_equal(say(&login, data, len, &used, ""), LOGIN_MORE);
+	memset(data + len, '2', LOGIN_LINE_MAX - len);
+	assert_int_equal(say(&login, data, LOGIN_LINE_MAX, &used, ""), LOGIN_TEMPORARY);
+	credential_free(credential);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_backend_gets_the_verdict_it_deserves),
+		cmocka_unit_test(a_reply_before_its_question_is_a_failure),
+		cmocka_unit_test(a_235_behind_a_challenge_is_a_failure),
+		cmocka_unit_test(a_byte_behind_the_starttls_reply_is_a_failure),
+		cmocka_unit_test(bytes_behind_the_acceptance_belong_to_the_relay),
+		cmocka_unit_test(a_long_password_waits_for_the_challenge),
+		cmocka_unit_test(a_password_with_nul_is_never_put_into_plain),
+		cmocka_unit_test(an_endless_reply_is_a_failure),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
