@@ -7,6 +7,7 @@
 #include "frontend/channel.h"
 #include "frontend/child.h"
 #include "frontend/config.h"
+#include "frontend/prepared.h"
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -144,24 +145,6 @@ static bool worker_add(struct auth_process *process, struct auth_peer id, int *f
 
 /* ---- the supervisor ---- */
 
-static bool control_say(struct auth_process *process, uint16_t type, const char *fault)
-{
-	struct message_writer message;
-	bool sent;
-
-	message_begin(&message, CONTROL_MESSAGE_MAX, type);
-	message_put_u32(&message, process->generation);
-	if (fault) {
-		message_put_u32(&message, 1);
-		message_put_string(&message, "auth");
-		message_put_u32(&message, 0);
-		message_put_string(&message, fault);
-	}
-	sent = message_end(&message, 0) && channel_send(&process->control, &message, NULL, 0) == 0;
-	message_writer_cleanup(&message);
-	return sent;
-}
-
 static struct auth_sasl *sasl_of(const struct config *config, const char **why)
 {
 	const struct auth_sasl_settings settings = {
@@ -194,9 +177,13 @@ static const char *prepare(struct auth_process *process, struct message_reader *
 static void control_prepare(struct auth_process *process, struct message_reader *message)
 {
 	const char *why = prepare(process, message);
+	struct config_faults faults = { 0 };
 
-	if (!control_say(process, why ? CONTROL_FAILED : CONTROL_READY, why))
+	if (why)
+		config_fault(&faults, false, "auth", 0, "%s", why);
+	if (!prepared_answer(&process->control, process->generation, &faults, NULL))
 		process_fail(process, "the supervisor does not take its answers");
+	config_faults_cleanup(&faults);
 }
 
 /* Open exchanges end with the configuration that they began with; their workers hear "temporary". */

@@ -5,6 +5,7 @@
  */
 #include "frontend/children.h"
 #include "frontend/log.h"
+#include "frontend/prepared.h"
 #include <assert.h>
 #include <errno.h>
 #include <signal.h>
@@ -206,15 +207,7 @@ static void child_failed(struct child *child, struct message_reader *reader)
 	struct config_faults faults = { 0 };
 
 	message_get_u32(reader); /* generation */
-	for (uint32_t count = message_get_u32(reader); count > 0 && !reader->failed; count--) {
-		const char *file = message_get_string(reader);
-		int line = (int)message_get_u32(reader);
-		const char *text = message_get_string(reader);
-
-		if (!reader->failed)
-			config_fault(&faults, false, file ? file : "-", line, "%s",
-				     text ? text : "");
-	}
+	prepared_faults(reader, &faults);
 	child->all->handlers->failed(child->all, child, &faults);
 	config_faults_cleanup(&faults);
 	child_tell(child, CONTROL_STOP, false, NULL, 0);

@@ -40,17 +40,26 @@ static void make_pool(struct generation *g, size_t i, struct config_faults *faul
 		config_fault(faults, false, config->source.file, config->source.line, "%s", why);
 }
 
+/* NULL with a fault. In this version the first certificate is the only one. */
+static struct tls_context *make_context(const struct config_certificates *certificates,
+					struct config_faults *faults)
+{
+	const struct config_certificate *first = &certificates->items[0];
+	char why[256];
+	struct tls_context *context = tls_context_server(first, why);
+
+	if (context == NULL)
+		config_fault(faults, false, first->source.file, first->source.line, "%s", why);
+	return context;
+}
+
 static void make_listener(struct generation *g, size_t i, struct config_faults *faults)
 {
 	static const char *const none[] = { NULL };
 	const struct config *all = g->config;
 	const struct config_listener *config = &all->listeners.items[i];
-	const struct config_certificates *certificates =
-		config->certificates.count > 0 ? &config->certificates : &all->tls.certificates;
-	const struct config_source *source = &certificates->items[0].source;
 	struct served_listener *listener = &g->listeners[i];
 	const struct served_pool *pool = generation_route(g, config->protocol, SPAN(""));
-	char why[256];
 
 	listener->config = config;
 	listener->protocol = protocols[config->protocol];
@@ -71,9 +80,9 @@ static void make_listener(struct generation *g, size_t i, struct config_faults *
 		.swallow_max = SWALLOW_MAX,
 	};
 	address_text(&config->bind.u.any, listener->name);
-	listener->tls = tls_context_server(&certificates->items[0], why);
-	if (listener->tls == NULL)
-		config_fault(faults, false, source->file, source->line, "%s", why);
+	listener->tls = g->tls;
+	if (config->certificates.count > 0)
+		listener->tls = make_context(&config->certificates, faults);
 }
 
 struct generation *generation_new(struct config *config, struct config_faults *faults)
@@ -92,6 +101,8 @@ struct generation *generation_new(struct config *config, struct config_faults *f
 	if (g->pools == NULL || g->listeners == NULL) {
 		config_fault(faults, false, "", 0, "out of memory");
 	} else {
+		if (config->tls.certificates.count > 0)
+			g->tls = make_context(&config->tls.certificates, faults);
 		for (size_t i = 0; i < config->pools.count; i++)
 			make_pool(g, i, faults);
 		for (size_t i = 0; i < config->listeners.count; i++)
@@ -117,8 +128,11 @@ void generation_drop(struct generation *g)
 		tls_context_free(g->pools[i].tls);
 		free(g->pools[i].down);
 	}
-	for (size_t i = 0; g->listeners && i < g->config->listeners.count; i++)
-		tls_context_free(g->listeners[i].tls);
+	for (size_t i = 0; g->listeners && i < g->config->listeners.count; i++) {
+		if (g->listeners[i].tls != g->tls)
+			tls_context_free(g->listeners[i].tls);
+	}
+	tls_context_free(g->tls);
 	free(g->pools);
 	free(g->listeners);
 	config_free(g->config);

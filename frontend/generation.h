@@ -20,7 +20,7 @@ struct served_pool {
 struct served_listener {
 	const struct config_listener *config;
 	const struct protocol *protocol;
-	struct tls_context *tls;
+	struct tls_context *tls; /* its own, or the generation's */
 	struct dialogue_settings dialogue;
 	struct smtp_relay_settings relay;
 	char name[ADDRESS_TEXT_MAX]; /* the address really bound */
@@ -29,6 +29,7 @@ struct served_listener {
 struct generation {
 	unsigned references;
 	struct config *config;
+	struct tls_context *tls; /* of listeners without a certificate of their own */
 	struct served_listener *listeners;
 	struct served_pool *pools;
 };

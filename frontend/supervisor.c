@@ -47,20 +47,6 @@ struct supervisor {
 	ev_timer deadline; /* DRAINING, STOPPING: who is left is killed */
 };
 
-static void print_faults(const struct config_faults *faults)
-{
-	for (size_t i = 0; i < faults->count; i++) {
-		const struct config_fault *fault = &faults->items[i];
-		const char *kind = fault->warning ? "warning" : "error";
-
-		if (fault->line > 0)
-			fprintf(stderr, "%s:%d: %s: %s\n", fault->file, fault->line, kind,
-				fault->text);
-		else
-			fprintf(stderr, "%s: %s: %s\n", fault->file, kind, fault->text);
-	}
-}
-
 /* ---- end ---- */
 
 static void set_deadline(struct supervisor *supervisor, double seconds)
@@ -151,7 +137,7 @@ static void on_failed(struct children *children, const struct child *child,
 	struct supervisor *supervisor = children->owner;
 
 	if (child->kind == CHILD_CHECKER) {
-		print_faults(faults);
+		config_faults_print(faults, stderr);
 		supervisor->status = EX_CONFIG;
 		return;
 	}
@@ -264,7 +250,7 @@ static int load(struct supervisor *supervisor, bool only_check, struct account *
 	int status = 0, copy;
 
 	supervisor->config = config_load(supervisor->path, &faults);
-	print_faults(&faults);
+	config_faults_print(&faults, stderr);
 	config_faults_cleanup(&faults);
 	if (!supervisor->config)
 		return EX_CONFIG;
@@ -280,18 +266,9 @@ static int load(struct supervisor *supervisor, bool only_check, struct account *
 	log_set_level((enum log_level)supervisor->config->log.level);
 	if (!account_find(supervisor->config, supervisor->path, only_check, worker, auth, &faults))
 		status = EX_CONFIG;
-	print_faults(&faults);
+	config_faults_print(&faults, stderr);
 	config_faults_cleanup(&faults);
 	return status;
-}
-
-static unsigned worker_count(const struct config *config)
-{
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-
-	if (config->workers > 0)
-		return (unsigned)config->workers;
-	return cores > 0 && cores <= 256 ? (unsigned)cores : 1;
 }
 
 static int check(struct supervisor *supervisor, const struct account *worker,
@@ -310,7 +287,7 @@ static int check(struct supervisor *supervisor, const struct account *worker,
 	children->shared = -1;
 	children->accounts[CHILD_WORKER] = children->accounts[CHILD_CHECKER] = *worker;
 	children->accounts[CHILD_AUTH] = *auth;
-	if (children_init(children, worker_count(supervisor->config)) < 0 ||
+	if (children_init(children, (unsigned)supervisor->config->workers) < 0 ||
 	    children_check(children) < 0) {
 		fprintf(stderr, "postern: cannot start a process: %s\n", strerror(errno));
 		return EX_OSERR;

@@ -2,6 +2,7 @@
 #include "frontend/worker.h"
 #include "frontend/listener.h"
 #include "frontend/preauth.h"
+#include "frontend/prepared.h"
 #include "frontend/session.h"
 #include <stdlib.h>
 #include <string.h>
@@ -14,26 +15,6 @@
 #define DESCRIPTORS_OWN    128 /* listeners, channels, log */
 
 /* ---- configuration -------------------------------------------------------------------------------------------------- */
-
-static void reply_prepared(struct worker *w, const struct config_faults *faults)
-{
-	struct message_writer message;
-
-	message_begin(&message, CONTROL_MESSAGE_MAX,
-		      faults->errors == 0 ? CONTROL_READY : CONTROL_FAILED);
-	message_put_u32(&message, w->prepared_number);
-	if (faults->errors > 0) {
-		message_put_u32(&message, (uint32_t)faults->count);
-		for (size_t i = 0; i < faults->count; i++) {
-			message_put_string(&message, faults->items[i].file);
-			message_put_u32(&message, (uint32_t)faults->items[i].line);
-			message_put_string(&message, faults->items[i].text);
-		}
-	}
-	if (message_end(&message, 0))
-		channel_send(&w->supervisor, &message, NULL, 0);
-	message_writer_cleanup(&message);
-}
 
 static bool map_limits(struct worker *w, const struct config *config)
 {
@@ -104,7 +85,7 @@ static void prepare(struct worker *w, struct message_reader *message)
 	} else {
 		w->prepared = generation_new(config, &faults);
 	}
-	reply_prepared(w, &faults);
+	prepared_answer(&w->supervisor, w->prepared_number, &faults, NULL);
 	config_faults_cleanup(&faults);
 }
 
