@@ -36,7 +36,7 @@ static void obey(struct session *s, enum smtp_relay_event event)
 		buffer_clear(&s->backend_in);
 		break;
 	case SMTP_RELAY_CLOSE:
-		session_end(s, "closed");
+		session_end(s, smtp_relay_reason(s->relay));
 		break;
 	default:
 		break;
@@ -92,7 +92,7 @@ static void backend_gone(struct session *s)
 	output_init(&client, text, sizeof(text));
 	smtp_relay_backend_gone(s->relay, &client);
 	write_all(&s->client, &client);
-	session_end(s, "backend_closed");
+	session_end(s, smtp_relay_reason(s->relay));
 }
 
 static bool read_backend(struct session *s)

@@ -222,6 +222,8 @@ static void note_exposed_login(struct span args, struct decision *decision)
 static void note_exposure(const struct command *command, struct span args,
 			  struct decision *decision)
 {
+	if (!args.data)
+		return;
 	if (command->apply == apply_login) {
 		note_exposed_login(args, decision);
 	} else if (command->apply == apply_authenticate) {
@@ -304,7 +306,10 @@ static size_t read_command(struct dialogue *dialogue, char *data, size_t len, st
 	}
 	if (frame == IMAP_FRAME_MORE)
 		return 0;
-	remember_tag(dialogue, imap_command_tag(data, len));
+	/* Of a line that is too long no more is looked at than was allowed, however much has come. */
+	remember_tag(dialogue, imap_command_tag(data, len < dialogue->settings->line_max
+							      ? len
+							      : dialogue->settings->line_max));
 	dialogue->continuations = 0;
 	dialogue->scanned = 0;
 	switch (frame) {

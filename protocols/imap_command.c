@@ -209,7 +209,9 @@ bool imap_command_astring(struct span *args, struct span *out)
 {
 	size_t end = 0;
 
-	if (args->len > 0 && (args->data[0] == '"' || args->data[0] == '{'))
+	if (args->len == 0)
+		return false;
+	if (args->data[0] == '"' || args->data[0] == '{')
 		return read_string(args, out);
 	while (end < args->len && is_astring_char(args->data[end]))
 		end++;

@@ -111,12 +111,12 @@ static void list_mechanisms(const struct dialogue *dialogue, struct output *outp
 static void apply_auth(struct dialogue *dialogue, struct span args, struct output *output,
 		       struct decision *decision)
 {
-	struct span rest = args, name = span_word(&rest), response = span_word(&rest);
-
 	if (!args.data) {
 		list_mechanisms(dialogue, output);
 		return;
 	}
+	struct span rest = args, name = span_word(&rest), response = span_word(&rest);
+
 	if (name.len == 0 || rest.len > 0) {
 		refuse(REFUSAL_SYNTAX, "-ERR Invalid AUTH arguments", output, decision);
 		return;
@@ -168,7 +168,7 @@ static bool gives_away(const struct command *command, struct span args)
 {
 	if (command->apply == apply_pass)
 		return args.len > 0;
-	if (command->apply != apply_auth)
+	if (command->apply != apply_auth || !args.data)
 		return false;
 	span_word(&args);
 	struct span response = span_word(&args);

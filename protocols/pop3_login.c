@@ -7,6 +7,7 @@
 #include "protocols/base64.h"
 #include "protocols/line.h"
 #include "protocols/pop3_reply.h"
+#include <stdio.h>
 
 enum state {
 	STATE_GREETING,
@@ -95,7 +96,7 @@ static enum login_result judge_error(struct login *login, struct span code)
 	}
 	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
 		if (span_is(code, kept[i]))
-			strcpy(login->code, kept[i]);
+			snprintf(login->code, sizeof(login->code), "%s", kept[i]);
 	return fail(login, "backend cannot log the user in now");
 }
 

@@ -43,7 +43,6 @@ static enum login_result wait_for(struct login *login, enum state state)
 
 static void send_ehlo(struct login *login, struct output *output)
 {
-	login->flags = 0;
 	login->state = STATE_EHLO;
 	output_format(output, "EHLO %s\r\n", login->settings->hostname);
 }

@@ -37,8 +37,9 @@ enum mode {
 struct smtp_relay {
 	struct smtp_relay_settings settings;
 	enum mode mode;
-	bool cut;        /* the backend is no more, by our own wish */
-	bool in_message; /* begun, and its end not forwarded */
+	const char *reason; /* why it closes; a literal */
+	bool cut;           /* the backend is no more, by our own wish */
+	bool in_message;    /* begun, and its end not forwarded */
 	struct smtp_queue owed;
 	size_t scanned; /* of the client's current line */
 	struct smtp_data data;
@@ -92,18 +93,21 @@ static void say(struct smtp_relay *relay, const char *text, struct output *clien
 	flush_own(relay, client);
 }
 
-static void say_last(struct smtp_relay *relay, const char *text, struct output *client)
+static void say_last(struct smtp_relay *relay, const char *text, const char *reason,
+		     struct output *client)
 {
+	relay->reason = reason;
 	smtp_queue_push(&relay->owed, (struct smtp_owed) { SMTP_OWED_OWN, text, true });
 	relay->mode = MODE_LAST_WORDS;
 	flush_own(relay, client);
 }
 
 /* Nobody will answer any more: all that was owed shrinks to one reply. */
-static void give_up(struct smtp_relay *relay, const char *text, struct output *client)
+static void give_up(struct smtp_relay *relay, const char *text, const char *reason,
+		    struct output *client)
 {
 	relay->owed = (struct smtp_queue) { .count = 0 };
-	say_last(relay, text, client);
+	say_last(relay, text, reason, client);
 }
 
 /* ---- the client's commands ---- */
@@ -114,11 +118,12 @@ static void refuse_chunk(struct smtp_relay *relay, struct span args, struct outp
 	uint64_t size;
 
 	if (!smtp_chunk_parse(args, &size)) {
-		say_last(relay, "501 5.5.4 Syntax: BDAT size [LAST]\r\n", client);
+		say_last(relay, "501 5.5.4 Syntax: BDAT size [LAST]\r\n", "refused_command",
+			 client);
 		return;
 	}
 	if (size > relay->settings.swallow_max) {
-		say_last(relay, REPLY_TOO_MUCH, client);
+		say_last(relay, REPLY_TOO_MUCH, "refused_command", client);
 		return;
 	}
 	relay->chunk_left = size;
@@ -156,9 +161,10 @@ static void take_command_after_cut(struct smtp_relay *relay, struct span line,
 	struct smtp_command command;
 
 	if (smtp_command_parse(line, &command) && span_is(command.verb, "QUIT"))
-		say_last(relay, REPLY_BYE, client);
+		say_last(relay, REPLY_BYE, "client_quit", client);
 	else
-		say_last(relay, "421 4.7.0 Connect again to send another message\r\n", client);
+		say_last(relay, "421 4.7.0 Connect again to send another message\r\n",
+			 "bad_message", client);
 }
 
 /* ---- what is swallowed ---- */
@@ -168,7 +174,7 @@ static bool swallow(struct smtp_relay *relay, size_t octets, struct output *clie
 	relay->swallowed += octets;
 	if (relay->swallowed <= relay->settings.swallow_max)
 		return true;
-	say_last(relay, REPLY_TOO_MUCH, client);
+	say_last(relay, REPLY_TOO_MUCH, "refused_command", client);
 	return false;
 }
 
@@ -265,7 +271,7 @@ static size_t read_command(struct smtp_relay *relay, const char *data, size_t le
 	}
 	if (result == LINE_BARE_LF) {
 		/* Where this line ends is a matter of opinion, and so is what follows it. */
-		say_last(relay, "500 5.5.2 Lines end with CR LF\r\n", client);
+		say_last(relay, "500 5.5.2 Lines end with CR LF\r\n", "bare_lf", client);
 		return len;
 	}
 	if (result == LINE_BAD)
@@ -333,6 +339,7 @@ static bool pass_reply(struct smtp_relay *relay, const struct smtp_reply *reply,
 	if (!last)
 		return true;
 	if (reply->code == 421) {
+		relay->reason = "backend_closed";
 		relay->mode = MODE_CLOSED;
 		return true;
 	}
@@ -403,13 +410,13 @@ static bool deliver(struct smtp_relay *relay, const struct smtp_reply *reply, bo
 	if (!head && reply->code == 421 && relay->mode != MODE_MESSAGE)
 		return pass_reply(relay, reply, last, MODE_CLOSED, client);
 	if (!head || !is_answer(head->type, reply->code)) {
-		give_up(relay, REPLY_BACKEND_GONE, client);
+		give_up(relay, REPLY_BACKEND_GONE, "backend_failed", client);
 		return true;
 	}
 	switch (head->type) {
 	case SMTP_OWED_QUIT:
 		if (last)
-			give_up(relay, REPLY_BYE, client);
+			give_up(relay, REPLY_BYE, "client_quit", client);
 		return true;
 	case SMTP_OWED_EHLO:
 	case SMTP_OWED_HELO:
@@ -449,7 +456,7 @@ static size_t read_backend(struct smtp_relay *relay, const char *data, size_t le
 		return 0;
 	}
 	if (result == SMTP_REPLY_BAD) {
-		give_up(relay, REPLY_BACKEND_GONE, client);
+		give_up(relay, REPLY_BACKEND_GONE, "backend_failed", client);
 		return len;
 	}
 	if (!deliver(relay, &reply, result == SMTP_REPLY_LAST, client))
@@ -490,7 +497,8 @@ void smtp_relay_backend_gone(struct smtp_relay *relay, struct output *client)
 	bool quitting = head && head->type == SMTP_OWED_QUIT;
 
 	if (relay->mode != MODE_CLOSED)
-		give_up(relay, quitting ? REPLY_BYE : REPLY_BACKEND_GONE, client);
+		give_up(relay, quitting ? REPLY_BYE : REPLY_BACKEND_GONE,
+			quitting ? "client_quit" : "backend_closed", client);
 	relay->mode = MODE_CLOSED;
 }
 
@@ -507,12 +515,19 @@ void smtp_relay_farewell(struct smtp_relay *relay, const char *code, const char 
 	relay->mode = MODE_CLOSED;
 }
 
+/* What is swallowed outside a message was refused already: nothing hangs on its end. */
 bool smtp_relay_idle(const struct smtp_relay *relay)
 {
-	return relay->mode == MODE_COMMANDS && relay->owed.count == 0 && relay->reply.lines == 0;
+	return relay->owed.count == 0 && relay->reply.lines == 0 && !relay->in_message &&
+	       relay->mode != MODE_CLOSED;
 }
 
 bool smtp_relay_in_message(const struct smtp_relay *relay)
 {
 	return relay->in_message;
+}
+
+const char *smtp_relay_reason(const struct smtp_relay *relay)
+{
+	return relay->reason ? relay->reason : "closed";
 }

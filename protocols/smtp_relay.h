@@ -51,5 +51,7 @@ void smtp_relay_farewell(struct smtp_relay *, const char *code, const char *text
 bool smtp_relay_idle(const struct smtp_relay *);
 /* A message has begun and its end has not been forwarded: the session must never complete it on its own. */
 bool smtp_relay_in_message(const struct smtp_relay *);
+/* Why it said CLOSE, in a word for the log: client_quit, refused_command, bad_message, bare_lf, backend_closed, backend_failed. */
+const char *smtp_relay_reason(const struct smtp_relay *);
 
 #endif

@@ -111,6 +111,24 @@ static void every_command_that_leads_to_a_credential_is_marked_secret(void **sta
 	}
 }
 
+/* By name, so that nobody takes the mark off a command unnoticed (USER leads to a credential only with PASS). */
+static void the_secret_commands_are_these(void **state)
+{
+	static const char *const secret[] = { " AUTH", " AUTHENTICATE LOGIN",
+					      " USER PASS AUTH APOP" };
+	char names[256];
+
+	for (size_t i = 0; i < COUNT(protocols); i++) {
+		names[0] = '\0';
+		for (const struct command *row = protocols[i]->commands; row->name; row++)
+			if (row->flags & CMD_SECRET) {
+				strcat(names, " ");
+				strcat(names, row->name);
+			}
+		assert_string_equal(names, secret[i]);
+	}
+}
+
 static void rows_are_sound(void **state)
 {
 	for (size_t i = 0; i < COUNT(protocols); i++)
@@ -284,6 +302,7 @@ int main(void)
 		cmocka_unit_test(no_secret_command_is_legal_before_tls),
 		cmocka_unit_test(no_command_leads_to_a_credential_before_tls),
 		cmocka_unit_test(every_command_that_leads_to_a_credential_is_marked_secret),
+		cmocka_unit_test(the_secret_commands_are_these),
 		cmocka_unit_test(rows_are_sound),
 		cmocka_unit_test(what_is_shown_is_accepted_and_the_reverse),
 		cmocka_unit_test(every_capability_shown_is_proven),

@@ -93,11 +93,21 @@ static void resuming_does_not_look_again_at_what_was_searched(void **state)
 	guard_free(data, 8);
 }
 
+static void nothing_before_the_data_is_looked_at(void **state)
+{
+	char data[] = "\r\n";
+	size_t scanned = 0;
+	struct span line;
+
+	assert_int_equal(line_cut(data + 1, 1, 64, &scanned, &line), LINE_BARE_LF);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_line_ends_at_crlf_and_nowhere_else),
 		cmocka_unit_test(every_prefix_agrees_with_the_whole),
+		cmocka_unit_test(nothing_before_the_data_is_looked_at),
 		cmocka_unit_test(resuming_does_not_look_again_at_what_was_searched),
 	};
 

@@ -844,6 +844,23 @@ static void idle_is_the_command_boundary(void **state)
 	smtp_relay_free(rig.relay);
 }
 
+static void what_was_refused_already_holds_no_session_open(void **state)
+{
+	static struct rig rig;
+	static const struct step chunk = C("BDAT 100\r\nabc");
+	char line[150];
+
+	memset(line, 'x', sizeof(line));
+	rig_open(&rig, ROOM_WIDE, 100, 1000);
+	take(&rig, &chunk, 100);
+	assert_true(smtp_relay_idle(rig.relay));
+	smtp_relay_free(rig.relay);
+	rig_open(&rig, ROOM_WIDE, 100, 1000);
+	take(&rig, &(struct step) { 'C', line, sizeof(line) }, 200);
+	assert_true(smtp_relay_idle(rig.relay));
+	smtp_relay_free(rig.relay);
+}
+
 static void a_farewell_is_the_last_word(void **state)
 {
 	static struct rig rig;
@@ -863,6 +880,34 @@ static void a_farewell_is_the_last_word(void **state)
 	assert_true(rig.closed);
 	assert_int_equal(rig.to_backend.len + rig.to_client.len, 0);
 	smtp_relay_free(rig.relay);
+}
+
+static void the_log_is_told_why_it_ended(void **state)
+{
+	static const struct {
+		const char *reason;
+		struct step steps[4];
+	} cases[] = {
+		{ "client_quit", { C("QUIT\r\n"), B("221 bye\r\n") } },
+		{ "client_quit", { C("QUIT\r\n"), { 'G', "", 0 } } },
+		{ "backend_closed", { B("421 4.4.2 too slow\r\n") } },
+		{ "backend_closed", { C("NOOP\r\n"), { 'G', "", 0 } } },
+		{ "backend_failed", { C("NOOP\r\n"), B("what?\r\n") } },
+		{ "bare_lf", { C("NOOP\n") } },
+		{ "refused_command", { C("BDAT x\r\n") } },
+		{ "bad_message", { C(ENVELOPE), B(ANSWERS), C("a\nb\r\n.\r\nNOOP\r\n") } },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		static struct rig rig;
+
+		rig_open(&rig, ROOM_WIDE, 200, 1000);
+		for (size_t k = 0; k < 4 && cases[i].steps[k].bytes; k++)
+			take(&rig, &cases[i].steps[k], 1000);
+		assert_true(rig.closed);
+		assert_string_equal(smtp_relay_reason(rig.relay), cases[i].reason);
+		smtp_relay_free(rig.relay);
+	}
 }
 
 /* Walks the table: what has the bit passes, what has not never reaches the backend. */
@@ -913,7 +958,9 @@ int main(void)
 		cmocka_unit_test(a_full_queue_has_room_for_last_words),
 		cmocka_unit_test(a_full_output_loses_nothing),
 		cmocka_unit_test(idle_is_the_command_boundary),
+		cmocka_unit_test(what_was_refused_already_holds_no_session_open),
 		cmocka_unit_test(a_farewell_is_the_last_word),
+		cmocka_unit_test(the_log_is_told_why_it_ended),
 		cmocka_unit_test(the_command_table_is_the_allow_list),
 	};
 
