@@ -53,22 +53,32 @@ static struct tls_context *make_context(const struct config_certificates *certif
 	return context;
 }
 
-static void make_listener(struct generation *g, size_t i, struct config_faults *faults)
+/* What the pool behind states that it can do; the check has seen to it that there is one. */
+static const char *const *shown_capabilities(const struct config *config, int protocol)
 {
 	static const char *const none[] = { NULL };
+
+	for (size_t i = 0; i < config->routes.count; i++) {
+		int pool = config->routes.items[i].pools[protocol];
+
+		if (pool >= 0 && config->pools.items[pool].capabilities.count > 0)
+			return config->pools.items[pool].capabilities.items;
+	}
+	return none;
+}
+
+static void make_listener(struct generation *g, size_t i, struct config_faults *faults)
+{
 	const struct config *all = g->config;
 	const struct config_listener *config = &all->listeners.items[i];
 	struct served_listener *listener = &g->listeners[i];
-	const struct served_pool *pool = generation_route(g, config->protocol, SPAN(""));
 
 	listener->config = config;
 	listener->protocol = protocols[config->protocol];
 	listener->dialogue = (struct dialogue_settings) {
 		.hostname = all->hostname,
 		.mechanisms = all->auth.mechanisms.items,
-		.capabilities = pool && pool->config->capabilities.count
-					? pool->config->capabilities.items
-					: none,
+		.capabilities = shown_capabilities(all, config->protocol),
 		.line_max = line_max(&all->limits, config->protocol),
 		.sasl_line_max = (size_t)all->limits.sasl_line,
 		.literals_max = (size_t)all->limits.imap_literals,

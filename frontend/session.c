@@ -480,8 +480,10 @@ static void session_free(struct session *s)
 
 void session_free_closed(struct worker *w)
 {
-	struct session *s;
+	struct session *s = LIST_FIRST(&w->sessions.by_state[SESSION_CLOSED]), *next;
 
-	while ((s = LIST_FIRST(&w->sessions.by_state[SESSION_CLOSED])) != NULL)
+	for (; s != NULL; s = next) {
+		next = LIST_NEXT(s, of_state);
 		session_free(checked(s));
+	}
 }

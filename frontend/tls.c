@@ -210,15 +210,15 @@ static const char *const suites[] = {
 
 static bool set_suites(WOLFSSL_CTX *ctx)
 {
-	char list[512] = "";
+	char list[512];
+	size_t len = 0;
 
 	for (size_t i = 0; i < sizeof(suites) / sizeof(suites[0]); i++) {
 		if (wolfSSL_CTX_set_cipher_list(ctx, suites[i]) != WOLFSSL_SUCCESS)
 			return false;
-		if (i > 0)
-			strcat(list, ":");
-		strcat(list, suites[i]);
-		assert(strlen(list) + 64 < sizeof(list));
+		len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s", i > 0 ? ":" : "",
+					suites[i]);
+		assert(len < sizeof(list));
 	}
 	return wolfSSL_CTX_set_cipher_list(ctx, list) == WOLFSSL_SUCCESS;
 }
