@@ -370,7 +370,7 @@ static bool read_client(struct session *s)
 		return false;
 	case TRANSPORT_CLOSED:
 		s->client_ended = true;
-		return false;
+		return true; /* what it sent before is still carried out */
 	case TRANSPORT_TRUNCATED:
 		session_close(s, "client_truncated");
 		return false;

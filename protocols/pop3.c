@@ -1,6 +1,7 @@
 /* pop3 - the POP3 dialogue before login: what a client may say, and what it hears.
  * Invariants: no credential is taken before TLS, and USER is refused already, so that PASS is not sent. The greeting has no
- * timestamp, so no client can try APOP (RFC 1939 7). The name of USER is kept until the verdict and no longer.
+ * timestamp, so no client can try APOP (RFC 1939 7). The name of USER is kept until the verdict and no longer; that of a
+ * USER refused before TLS serves only to say whose password was exposed by the PASS behind it.
  * RFC 1939, RFC 2449 (CAPA), RFC 2595 4 (STLS), RFC 3206 (codes), RFC 5034 (AUTH).
  */
 #include "protocols/capability.h"
@@ -72,19 +73,29 @@ static void forget_user(struct dialogue *dialogue)
 	explicit_bzero(dialogue->name, sizeof(dialogue->name));
 }
 
+/* False when it is too long to be anybody's. */
+static bool remember_user(struct dialogue *dialogue, struct span name)
+{
+	forget_user(dialogue);
+	if (name.len >= sizeof(dialogue->name))
+		return false;
+	if (name.len > 0)
+		memcpy(dialogue->name, name.data, name.len);
+	return true;
+}
+
 /* The answer is the same for every name: whether it exists is told to nobody without the password. */
 static void apply_user(struct dialogue *dialogue, struct span args, struct output *output,
 		       struct decision *decision)
 {
-	forget_user(dialogue);
-	if (args.len == 0) {
+	bool fits = remember_user(dialogue, args);
+
+	if (args.len == 0)
 		refuse(REFUSAL_SYNTAX, "-ERR [AUTH] No name given", output, decision);
-	} else if (args.len >= sizeof(dialogue->name)) {
+	else if (!fits)
 		refuse(REFUSAL_SYNTAX, "-ERR [AUTH] Name too long", output, decision);
-	} else {
-		memcpy(dialogue->name, args.data, args.len);
+	else
 		reply(output, "+OK Send PASS");
-	}
 }
 
 /* A password may hold blanks, also at its ends: it is everything behind the first one. */
@@ -163,17 +174,22 @@ static const struct command pop3_commands[] = {
 
 /* ---- one command ------------------------------------------------------------------------------------------------ */
 
-/* A password behind PASS or an initial response behind AUTH. The name of USER was refused and is not known. */
-static bool gives_away(const struct command *command, struct span args)
+/* What a command refused before TLS has given away: a password behind PASS, or an initial response behind AUTH. */
+static void note_exposure(struct dialogue *dialogue, const struct command *command,
+			  struct span args, struct decision *decision)
 {
-	if (command->apply == apply_pass)
-		return args.len > 0;
-	if (command->apply != apply_auth || !args.data)
-		return false;
-	span_word(&args);
-	struct span response = span_word(&args);
+	if (command->apply == apply_user) {
+		remember_user(dialogue, args);
+	} else if (command->apply == apply_pass) {
+		decision->exposed = args.len > 0;
+		if (decision->exposed)
+			decision->exposed_user = span_of(dialogue->name);
+	} else if (command->apply == apply_auth && args.data) {
+		span_word(&args);
+		struct span response = span_word(&args);
 
-	return response.len > 0 && !span_is(response, "=");
+		decision->exposed = response.len > 0 && !span_is(response, "=");
+	}
 }
 
 static void refuse_phase(struct dialogue *dialogue, const struct command *command,
@@ -204,7 +220,8 @@ static void apply(struct dialogue *dialogue, struct span line, struct output *ou
 		refuse(REFUSAL_UNKNOWN, "-ERR Unknown command", output, decision);
 	} else if (!command_is_legal(command, dialogue->phase)) {
 		refuse_phase(dialogue, command, output, decision);
-		decision->exposed = dialogue->phase == PHASE_PLAIN && gives_away(command, args);
+		if (dialogue->phase == PHASE_PLAIN)
+			note_exposure(dialogue, command, args, decision);
 	} else {
 		command->apply(dialogue, args, output, decision);
 	}
