@@ -380,6 +380,15 @@ void tls_free(struct tls *tls)
 	free(tls);
 }
 
+/* In TLS 1.2 the library takes whatever group the client names, whatever it was told to offer. */
+static bool group_allowed(const struct tls *tls)
+{
+	const char *group = wolfSSL_get_curve_name(tls->ssl);
+
+	return !tls->server || group == NULL || strcmp(group, "X25519") == 0 ||
+	       strcmp(group, "SECP256R1") == 0;
+}
+
 enum gate_call { GATE_HANDSHAKE, GATE_READ, GATE_WRITE, GATE_SHUTDOWN, GATE_FACTS };
 
 static const char *iana_name(WOLFSSL *ssl)
@@ -409,6 +418,16 @@ static void gather_facts(struct tls *tls)
 		memcpy(tls->name, name, len);
 }
 
+/* Nothing of the flight with the wrong group has left the queue yet: an alert goes in its place. */
+static void refuse_group(struct tls *tls)
+{
+	static const unsigned char handshake_failure[] = { 21, 3, 3, 0, 2, 2, 40 };
+
+	buffer_clear(tls->out);
+	buffer_append(tls->out, handshake_failure, sizeof(handshake_failure));
+	tls->error = ECC_CURVE_ERROR;
+}
+
 /* The one way into the library for a session: what packs idle sessions away will unpack here. */
 static int tls_gate(struct tls *tls, enum gate_call call, void *data, int len)
 {
@@ -417,6 +436,10 @@ static int tls_gate(struct tls *tls, enum gate_call call, void *data, int len)
 	switch (call) {
 	case GATE_HANDSHAKE:
 		result = tls->server ? wolfSSL_accept(tls->ssl) : wolfSSL_connect(tls->ssl);
+		if (!group_allowed(tls)) {
+			refuse_group(tls);
+			return -1;
+		}
 		break;
 	case GATE_READ:
 		result = wolfSSL_read(tls->ssl, data, len);
@@ -521,6 +544,8 @@ const char *tls_failure(const struct tls *tls)
 	switch (tls->error) {
 	case VERSION_ERROR:
 		return "tls_version";
+	case ECC_CURVE_ERROR:
+		return "no_common_group";
 	case MATCH_SUITE_ERROR:
 	case UNSUPPORTED_SUITE:
 		return "no_common_cipher";
