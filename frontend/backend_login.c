@@ -1,7 +1,8 @@
 /* backend_login - see backend_login.h. RFC 4954, 3501, 1939 by way of the protocol's login script. */
 #include "frontend/backend_login.h"
 #include "frontend/preauth.h"
-#include "frontend/relay.h"
+#include "frontend/session_log.h"
+#include "frontend/submission.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

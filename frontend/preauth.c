@@ -4,6 +4,7 @@
  */
 #include "frontend/preauth.h"
 #include "frontend/backend_login.h"
+#include "frontend/session_log.h"
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,18 +13,9 @@
 
 /* ---- TLS ------------------------------------------------------------------------------------------------------------ */
 
-static void log_refused(const struct session *s, const char *reason)
-{
-	struct log_line line;
-
-	session_log(s, &line, LOG_LEVEL_INFO, "refused");
-	log_word(&line, "reason", reason);
-	log_end(&line);
-}
-
 static void refuse(struct session *s, const char *reason)
 {
-	log_refused(s, reason);
+	session_log_refused(s, reason);
 	session_end(s, reason);
 }
 
@@ -161,25 +153,12 @@ static void back_to_dialogue(struct session *s, enum verdict verdict, struct spa
 	preauth_verdict(s, verdict, text);
 }
 
-static void log_auth_failed(const struct session *s, const char *result, const char *why)
-{
-	struct log_line line;
-
-	session_log(s, &line, LOG_LEVEL_WARNING, "auth_failed");
-	if (s->user != NULL)
-		log_value(&line, "user", span_of(s->user));
-	log_word(&line, "mechanism", s->mechanism);
-	log_word(&line, "result", result);
-	log_value(&line, "reason", span_of(why));
-	log_end(&line);
-}
-
 void preauth_refused(struct session *s, enum verdict verdict, const char *why)
 {
 	const struct config_limits *limits = &s->generation->config->limits;
 	double delay = limits->failure_delay;
 
-	log_auth_failed(s, "refused", why);
+	session_log_auth_failed(s, "refused", why);
 	for (unsigned i = 0; i < s->auth_failures && delay < limits->failure_delay_max; i++)
 		delay *= 2;
 	if (delay > limits->failure_delay_max)
@@ -204,7 +183,7 @@ void preauth_delay_over(struct session *s)
 
 void preauth_temporary(struct session *s, const char *code, const char *why)
 {
-	log_auth_failed(s, "temporary", why);
+	session_log_auth_failed(s, "temporary", why);
 	back_to_dialogue(s, VERDICT_TEMPORARY, span_of(code));
 }
 
@@ -278,22 +257,13 @@ void preauth_answer(struct session *s, const struct auth_answer *answer)
 
 /* ---- the dialogue --------------------------------------------------------------------------------------------------- */
 
-static void log_exposed(const struct session *s, const struct decision *d)
-{
-	struct log_line line;
-
-	session_log(s, &line, LOG_LEVEL_WARNING, "password_exposed");
-	log_value(&line, "user", d->exposed_user.len > 0 ? d->exposed_user : SPAN("-"));
-	log_end(&line);
-}
-
 static void tell_refusal(struct session *s, const struct decision *d)
 {
 	if (d->exposed)
-		log_exposed(s, d);
+		session_log_exposed(s, d->exposed_user);
 	if (d->refusal == REFUSAL_PLAINTEXT && !s->plaintext_logged) {
 		s->plaintext_logged = true;
-		log_refused(s, "plaintext");
+		session_log_refused(s, "plaintext");
 	}
 }
 

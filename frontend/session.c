@@ -3,6 +3,8 @@
 #include "frontend/backend_login.h"
 #include "frontend/preauth.h"
 #include "frontend/relay.h"
+#include "frontend/session_log.h"
+#include "frontend/submission.h"
 #include "protocols/smtp_relay.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -220,11 +222,7 @@ void session_start(struct session *s)
 
 void session_refuse(struct session *s, const char *reason)
 {
-	struct log_line line;
-
-	session_log(s, &line, LOG_LEVEL_INFO, "refused");
-	log_word(&line, "reason", reason);
-	log_end(&line);
+	session_log_refused(s, reason);
 	if (s->listener->config->tls == LISTENER_IMPLICIT || !make_dialogue(s)) {
 		session_close(s, reason);
 		return;
@@ -350,44 +348,6 @@ void session_send(struct session *s, const char *data, size_t len)
 
 /* ---- the end -------------------------------------------------------------------------------------------------------- */
 
-void session_log(const struct session *s, struct log_line *line, enum log_level level,
-		 const char *event)
-{
-	char text[ADDRESS_TEXT_MAX];
-
-	log_begin(line, level, event, s->id);
-	log_word(line, "protocol", s->listener->protocol->name);
-	log_word(line, "listener", s->listener->name);
-	log_word(line, "client", address_text(&s->peer.u.any, text));
-}
-
-static void log_session_end(const struct session *s)
-{
-	struct log_line line;
-	char backend[256];
-
-	session_log(s, &line, LOG_LEVEL_INFO, "session_end");
-	if (s->user != NULL)
-		log_value(&line, "user", span_of(s->user));
-	if (s->mechanism[0] != '\0')
-		log_word(&line, "mechanism", s->mechanism);
-	if (s->tls.version != NULL) {
-		log_word(&line, "tls", s->tls.version);
-		log_word(&line, "cipher", s->tls.cipher);
-		log_word(&line, "group", s->tls.group);
-		if (s->sni != NULL)
-			log_value(&line, "sni", span_of(s->sni));
-		log_word(&line, "resumed", s->tls.resumed ? "yes" : "no");
-	}
-	if (s->backend_accepted)
-		log_word(&line, "backend", backend_login_name(s, backend));
-	log_number(&line, "in", s->client.received);
-	log_number(&line, "out", s->client.sent);
-	log_seconds(&line, "seconds", ev_now(s->worker->loop) - s->began);
-	log_word(&line, "reason", s->reason ? s->reason : "closed");
-	log_end(&line);
-}
-
 static void forget_login(struct session *s)
 {
 	if (s->exchange.serial >
@@ -417,7 +377,7 @@ void session_close(struct session *s, const char *reason)
 	buffer_cleanup(&s->backend_in);
 	ev_timer_stop(w->loop, &s->deadline);
 	if (s->counted) /* else `refused` said it all */
-		log_session_end(s);
+		session_log_end(s);
 	session_enter(s, SESSION_CLOSED);
 	worker_session_ended(w, s);
 }

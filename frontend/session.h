@@ -78,9 +78,6 @@ void session_free_closed(struct worker *);
 void session_send(struct session *, const char *data, size_t len);
 void session_restart_timer(struct session *, double seconds);
 
-/* Log lines about a session: begins one with protocol and client. */
-void session_log(const struct session *, struct log_line *, enum log_level, const char *event);
-
 /* True when the relay may open: SASL verified, or the backend accepted the command that carried the user's own password. */
 bool session_may_relay(const struct session *);
 

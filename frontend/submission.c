@@ -2,7 +2,7 @@
  * Invariants: when the client vanishes, the backend's connection is cut without another byte, so that no message is completed that
  * the client did not complete. RFC 6409, 5321 4.1.1.4.
  */
-#include "frontend/relay.h"
+#include "frontend/submission.h"
 #include "protocols/smtp_relay.h"
 
 bool submission_begin(struct session *s)

@@ -1,0 +1,72 @@
+/* session_log - see session_log.h. */
+#include "frontend/session_log.h"
+#include "frontend/backend_login.h"
+
+void session_log(const struct session *s, struct log_line *line, enum log_level level,
+		 const char *event)
+{
+	char text[ADDRESS_TEXT_MAX];
+
+	log_begin(line, level, event, s->id);
+	log_word(line, "protocol", s->listener->protocol->name);
+	log_word(line, "listener", s->listener->name);
+	log_word(line, "client", address_text(&s->peer.u.any, text));
+}
+
+void session_log_end(const struct session *s)
+{
+	struct log_line line;
+	char backend[256];
+
+	session_log(s, &line, LOG_LEVEL_INFO, "session_end");
+	if (s->user != NULL)
+		log_value(&line, "user", span_of(s->user));
+	if (s->mechanism[0] != '\0')
+		log_word(&line, "mechanism", s->mechanism);
+	if (s->tls.version != NULL) {
+		log_word(&line, "tls", s->tls.version);
+		log_word(&line, "cipher", s->tls.cipher);
+		log_word(&line, "group", s->tls.group);
+		if (s->sni != NULL)
+			log_value(&line, "sni", span_of(s->sni));
+		log_word(&line, "resumed", s->tls.resumed ? "yes" : "no");
+	}
+	if (s->backend_accepted)
+		log_word(&line, "backend", backend_login_name(s, backend));
+	log_number(&line, "in", s->client.received);
+	log_number(&line, "out", s->client.sent);
+	log_seconds(&line, "seconds", ev_now(s->worker->loop) - s->began);
+	log_word(&line, "reason", s->reason ? s->reason : "closed");
+	log_end(&line);
+}
+
+void session_log_refused(const struct session *s, const char *reason)
+{
+	struct log_line line;
+
+	session_log(s, &line, LOG_LEVEL_INFO, "refused");
+	log_word(&line, "reason", reason);
+	log_end(&line);
+}
+
+void session_log_auth_failed(const struct session *s, const char *result, const char *why)
+{
+	struct log_line line;
+
+	session_log(s, &line, LOG_LEVEL_WARNING, "auth_failed");
+	if (s->user != NULL)
+		log_value(&line, "user", span_of(s->user));
+	log_word(&line, "mechanism", s->mechanism);
+	log_word(&line, "result", result);
+	log_value(&line, "reason", span_of(why));
+	log_end(&line);
+}
+
+void session_log_exposed(const struct session *s, struct span user)
+{
+	struct log_line line;
+
+	session_log(s, &line, LOG_LEVEL_WARNING, "password_exposed");
+	log_value(&line, "user", user.len > 0 ? user : SPAN("-"));
+	log_end(&line);
+}

@@ -1,0 +1,18 @@
+/* session_log - the lines about a session. Each names protocol, listener and client; none ever holds a password. */
+#ifndef FRONTEND_SESSION_LOG_H
+#define FRONTEND_SESSION_LOG_H
+
+#include "frontend/log.h"
+#include "frontend/session.h"
+
+/* Begins a line; the caller adds fields and ends it. */
+void session_log(const struct session *, struct log_line *, enum log_level, const char *event);
+/* The whole story. */
+void session_log_end(const struct session *);
+void session_log_refused(const struct session *, const char *reason);
+/* result: "refused" (the credential is wrong) or "temporary" */
+void session_log_auth_failed(const struct session *, const char *result, const char *why);
+/* A credential came before TLS; user may be empty: not known. */
+void session_log_exposed(const struct session *, struct span user);
+
+#endif

@@ -1,0 +1,13 @@
+/* submission - after login to submission: the relay that stays aware of commands (protocols/smtp_relay.h). */
+#ifndef FRONTEND_SUBMISSION_H
+#define FRONTEND_SUBMISSION_H
+
+#include "frontend/session.h"
+
+bool submission_begin(struct session *); /* false: out of memory */
+/* One step in RELAY; true: call again. */
+bool submission_step(struct session *);
+/* 421 with that enhanced code and text, then the end. */
+void submission_farewell(struct session *, const char *code, const char *text, const char *reason);
+
+#endif
