@@ -80,7 +80,7 @@ all_text	= $(sources) $(test_sources) $(wildcard frontend/*.h auth/*.h protocols
 FUZZ_SECONDS	?= 60
 E2E		?= tests/e2e
 VALGRIND_E2E	?= tests/e2e/test_clients.py
-valgrind	= valgrind -q --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite
+valgrind	= valgrind -q --vgdb=no --suppressions=$(CURDIR)/tests/support/valgrind.supp --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite
 
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -178,7 +178,7 @@ unit: $(unit_programs)
 	@tests/support/run-unit.sh $(unit_programs)
 
 e2e: $(out)/postern
-	POSTERN=$(abspath $(out)/postern) $(PYTHON) -B -m pytest -q -p no:cacheprovider $(PYTEST_FLAGS) $(E2E)
+	POSTERN=$(abspath $(out)/postern) $(PYTHON) -B -m pytest -q -p no:cacheprovider -o faulthandler_timeout=180 $(PYTEST_FLAGS) $(E2E)
 
 asan:
 	@$(MAKE) --no-print-directory -j$(JOBS) CONFIG=asan build/asan/postern unit-programs
@@ -243,7 +243,7 @@ uninstall:
 		to=$(DESTDIR)$(sysconfdir)/postern/$${file##*/}; \
 		if cmp -s $$file $$to; then rm -f $$to; fi; \
 	done
-	-@rmdir $(DESTDIR)$(sysconfdir)/postern 2>/dev/null
+	@rmdir $(DESTDIR)$(sysconfdir)/postern 2>/dev/null || true
 
 clean:
 	rm -rf build

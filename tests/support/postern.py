@@ -1,0 +1,354 @@
+"""A Postern under test: its configuration, its life, its log.
+
+The program is $POSTERN (default build/postern), started behind $POSTERN_WRAPPER when that is set (valgrind ...). Listeners
+are given port 0; the real ports are read from the `ready` event. A log that holds a report of a sanitizer fails the test."""
+import atexit
+import os
+import pathlib
+import shlex
+import signal
+import subprocess
+import tempfile
+import threading
+from dataclasses import dataclass, field
+
+from . import process
+from .wait import DEADLINE, Timeout, wait_for
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PROTOCOLS = ("submission", "imap", "pop3")
+MODES = ("starttls", "implicit")
+_SLOW = 4 if os.environ.get("POSTERN_WRAPPER") or "asan" in os.environ.get("POSTERN", "") else 1
+_ALARMS = ("AddressSanitizer", "LeakSanitizer", "runtime error:", "ThreadSanitizer", "Assertion `")
+
+
+def program():
+    return os.path.abspath(os.environ.get("POSTERN") or ROOT / "build" / "postern")
+
+
+def command(*arguments):
+    """The program with arguments, as a list to run."""
+    return [*shlex.split(os.environ.get("POSTERN_WRAPPER", "")), program(), *map(str, arguments)]
+
+
+def environment():
+    """What the program is run with: sanitizers stop at the first fault and say so on stderr."""
+    found = dict(os.environ)
+    found["ASAN_OPTIONS"] = "abort_on_error=0:exitcode=99:detect_leaks=1:" + found.get("ASAN_OPTIONS", "")
+    found["UBSAN_OPTIONS"] = "print_stacktrace=1:halt_on_error=1:" + found.get("UBSAN_OPTIONS", "")
+    return found
+
+
+def check(path, deadline=DEADLINE * _SLOW):
+    """Runs `postern -c path -t`: (exit status, what it printed)."""
+    done = subprocess.run(command("-c", path, "-t"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, errors="replace", timeout=deadline, check=False, env=environment())
+    return done.returncode, done.stdout
+
+
+def parse_logfmt(line):
+    """A line of the log as a dictionary of texts; \\xNN stands for a byte, which becomes UTF-8 where it is some."""
+    fields, place = {}, 0
+    while place < len(line):
+        if line[place] == " ":
+            place += 1
+            continue
+        end = place
+        while end < len(line) and line[end] not in "= ":
+            end += 1
+        key = line[place:end]
+        if end >= len(line) or line[end] == " ":
+            fields[key], place = "", end
+            continue
+        place = end + 1
+        if line[place:place + 1] == '"':
+            fields[key], place = _quoted(line, place + 1)
+        else:
+            end = line.find(" ", place)
+            end = len(line) if end < 0 else end
+            fields[key], place = line[place:end], end
+    return fields
+
+
+def _quoted(line, place):
+    """The value that begins behind a quotation mark, and the place behind its end."""
+    value = bytearray()
+    while place < len(line) and line[place] != '"':
+        if line[place] == "\\" and line[place + 1:place + 2] == "x":
+            value.append(int(line[place + 2:place + 4], 16))
+            place += 4
+            continue
+        if line[place] == "\\":
+            place += 1
+        value += line[place:place + 1].encode("utf-8", "surrogateescape")
+        place += 1
+    return value.decode("utf-8", "surrogateescape"), place + 1
+
+
+@dataclass(frozen=True)
+class Listener:
+    protocol: str
+    tls: str
+    address: str = "127.0.0.1"
+    port: int = 0
+
+
+def all_listeners(addresses=("127.0.0.1",)):
+    """Three protocols, both TLS modes, on each address; port 0."""
+    return [Listener(protocol, tls, address) for address in addresses for protocol in PROTOCOLS for tls in MODES]
+
+
+def quote(text):
+    """A string of libconfig."""
+    return '"' + str(text).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+@dataclass
+class Backend:
+    """A pool with one server; `extra` is libconfig text within the pool."""
+
+    protocol: str
+    port: int
+    host: str = "127.0.0.1"
+    tls: str = "none"
+    extra: str = ""
+    name: str = ""
+
+    def text(self):
+        return (f"  {{ name = {quote(self.pool())}; protocol = {quote(self.protocol)};\n"
+                f"    servers = ( {{ host = {quote(self.host)}; port = {self.port}; }} ); tls = {quote(self.tls)};\n"
+                f'    login = "password"; {self.extra} }}')
+
+    def pool(self):
+        return self.name or f"old-{self.protocol}"
+
+
+@dataclass
+class Configuration:
+    """The usual configuration as libconfig text: give what a test is about, leave the rest."""
+
+    certificate: object
+    backends: list
+    listeners: list = field(default_factory=all_listeners)
+    hostname: str = "mail.example.test"
+    workers: int = 2
+    limits: str = ""
+    auth: str = 'source = "backend"; mechanisms = ( "PLAIN", "LOGIN" );'
+    log: str = 'target = "stderr"; format = "logfmt"; level = "info";'
+    top: str = ""
+
+    def text(self):
+        listeners = ",\n".join(f"  {{ protocol = {quote(one.protocol)}; address = {quote(one.address)}; port = {one.port}; "
+                               f"tls = {quote(one.tls)}; }}" for one in self.listeners)
+        backends = ",\n".join(one.text() for one in self.backends)
+        routes = " ".join(f"{one.protocol} = {quote(one.pool())};" for one in self.backends)
+        return f"""hostname = {quote(self.hostname)};
+workers = {self.workers};
+{self.top}
+tls: {{ certificates = ( {{ chain = {quote(self.certificate.chain)}; key = {quote(self.certificate.key)}; }} ); }};
+listeners = (
+{listeners}
+);
+auth: {{ {self.auth} }};
+backends = (
+{backends}
+);
+routes = ( {{ {routes} }} );
+limits: {{ {self.limits} }};
+log: {{ {self.log} }};
+"""
+
+
+class Postern:
+    """One running Postern. `configuration` is text, or anything with a text(); in it, certificates and ports are the
+    caller's matter. `listeners` defaults to those of a Configuration, and gives port() its names."""
+
+    def __init__(self, folder=None, configuration=None, listeners=None, arguments=()):
+        self._own = tempfile.TemporaryDirectory(prefix="postern-") if folder is None else None
+        self.folder = str(folder or self._own.name)
+        self.path = os.path.join(self.folder, "postern.conf")
+        self.listeners = listeners if listeners is not None else getattr(configuration, "listeners", [])
+        self.arguments = list(arguments)
+        self.addresses = []
+        self._process = None
+        self._lines = []
+        self._reader = None
+        self._news = threading.Condition()
+        if configuration is not None:
+            self.configure(configuration)
+
+    def configure(self, configuration):
+        text = configuration if isinstance(configuration, str) else configuration.text()
+        with open(self.path, "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(text)
+
+    # -- life
+
+    @property
+    def pid(self):
+        return self._process.pid
+
+    @property
+    def status(self):
+        """The exit status, None while it runs."""
+        return self._process.poll()
+
+    def launch(self):
+        """Starts the process without waiting for anything."""
+        assert os.access(program(), os.X_OK), f"{program()} is not there: run make first"
+        self._lines = []
+        self._process = subprocess.Popen(command("-c", self.path, *self.arguments), stdin=subprocess.DEVNULL,
+                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment(),
+                                         start_new_session=True)
+        atexit.register(self.kill)
+        self._reader = threading.Thread(target=self._read, args=(self._process.stderr,), daemon=True)
+        self._reader.start()
+        return self
+
+    def start(self):
+        """Returns self once `ready` was logged; the ports are then known."""
+        self.launch()
+        try:
+            ready = self.wait_event("ready", deadline=DEADLINE * _SLOW)
+        except BaseException:
+            self.kill()
+            raise
+        self.addresses = [_address(text) for text in ready.get("addresses", "").replace(",", " ").split()]
+        return self
+
+    def _read(self, stream):
+        """Runs in a thread: collects the log line by line."""
+        with stream:
+            for raw in stream:
+                line = raw.decode("utf-8", "surrogateescape").rstrip("\n")
+                with self._news:
+                    self._lines.append(line)
+                    self._news.notify_all()
+
+    def stop(self, number=signal.SIGTERM, deadline=DEADLINE * _SLOW):
+        """Ends it in an orderly way; asserts exit status 0, no child left, nothing found by a sanitizer."""
+        if not self._process:
+            return
+        family = process.descendants(self.pid)
+        try:
+            if self.status is None:
+                self._process.send_signal(number)
+            self._process.wait(deadline)
+            wait_for(lambda: not any(map(process.is_alive, family)), "the end of every child")
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"did not end within {deadline:g} s of signal {number}\n{self.log()}") from None
+        finally:
+            self._close(family)
+        self.assert_sane()
+        status, self._process = self._process.returncode, None
+        assert status == 0, f"ended with status {status}\n{self.log()}"
+
+    def kill(self):
+        """Ends it at once with all its children; for clearing up."""
+        if self._process:
+            self._close(process.descendants(self.pid))
+            self._process = None
+
+    def _close(self, family):
+        atexit.unregister(self.kill)
+        if self._process.poll() is None:
+            self._process.kill()
+        process.kill(family)
+        self._process.wait()
+        self._reader.join(5)
+
+    def signal(self, number):
+        self._process.send_signal(number)
+
+    def __enter__(self):
+        return self if self._process else self.start()
+
+    def __exit__(self, kind, *_):
+        if kind is None:
+            self.stop()
+        else:
+            self.kill()
+
+    def children(self, kind=None):
+        """Ids of the children, of one kind ("worker", "auth") by their command line."""
+        found = [pid for pid, _ in process.descendants(self.pid)]
+        if kind is None:
+            return found
+        return [pid for pid in found if _is_child_of_kind(pid, kind)]
+
+    # -- where it listens
+
+    def address(self, protocol, tls, host="127.0.0.1"):
+        """(host, port) of the listener with these; needs listeners in the order of the configuration."""
+        for listener, (address, port) in zip(self.listeners, self.addresses):
+            if (listener.protocol, listener.tls, listener.address) == (protocol, tls, host):
+                return address, port
+        raise LookupError(f"no listener {protocol} {tls} {host} in {self.addresses}")
+
+    def port(self, protocol, tls, host="127.0.0.1"):
+        return self.address(protocol, tls, host)[1]
+
+    # -- what it says
+
+    def lines(self):
+        with self._news:
+            return list(self._lines)
+
+    def log(self):
+        return "\n".join(self.lines())
+
+    def events(self, name=None, **fields):
+        """All events so far of that name whose fields have these values, as dictionaries of text."""
+        wanted = {key: str(value) for key, value in fields.items()}
+        found = []
+        for line in self.lines():
+            event = parse_logfmt(line)
+            if "event" in event and name in (None, event["event"]):
+                if all(event.get(key) == value for key, value in wanted.items()):
+                    found.append(event)
+        return found
+
+    def wait_event(self, name, count=1, deadline=DEADLINE, **fields):
+        """Waits until there are `count` such events; returns the last of them."""
+
+        def look():
+            found = self.events(name, **fields)
+            if len(found) >= count:
+                return found[count - 1]
+            if self._process is None or self._process.poll() is not None:
+                self._reader.join(5)
+                found = self.events(name, **fields)
+                if len(found) < count:
+                    raise Timeout(f"it ended before event {name} {fields}\n{self.log()}")
+            return None
+
+        return wait_for(look, lambda: f"event {name} {fields}\n{self.log()}", deadline)
+
+    def assert_sane(self):
+        """Fails when a sanitizer or an assertion spoke."""
+        text = self.log()
+        for alarm in _ALARMS:
+            place = text.find(alarm)
+            assert place < 0, f"{alarm} in the log\n{text[max(place - 500, 0):place + 5000]}"
+
+
+def _is_child_of_kind(pid, kind):
+    try:
+        arguments = process.command_line(pid)
+    except OSError:
+        return False
+    return kind in arguments or f"--child={kind}" in arguments
+
+
+def _address(text):
+    """ "127.0.0.1:143" or "[::1]:143" as (host, port)."""
+    host, _, port = text.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def standard(folder, certificate, dovecot, submission, listeners=None, **settings):
+    """A Postern before these stores, not started; settings are fields of Configuration."""
+    backends = [Backend("imap", dovecot.imap_port), Backend("pop3", dovecot.pop3_port),
+                Backend("submission", submission.port)]
+    listeners = all_listeners() if listeners is None else listeners
+    return Postern(folder, Configuration(certificate, backends, listeners=listeners, **settings))
