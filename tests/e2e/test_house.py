@@ -1,0 +1,86 @@
+"""Rules of the house that a compiler does not see: who includes what, and that README.md tells the truth."""
+import re
+import subprocess
+
+import pytest
+
+from support.postern import ROOT, command
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
+EVENT = re.compile(r'\b(?:log_event|log_begin|session_log)\s*\([^;"]*"([a-z_]+)"')
+
+
+def sources(*folders):
+    return [path for folder in folders for path in sorted((ROOT / folder).glob("*.[ch]"))]
+
+
+def included(path):
+    return set(INCLUDE.findall(path.read_text()))
+
+
+def read(name):
+    return (ROOT / name).read_text()
+
+
+def who_includes(pattern):
+    return {str(path.relative_to(ROOT)) for path in sources("frontend", "auth", "protocols")
+            if any(re.match(pattern, name) for name in included(path))}
+
+
+def test_there_is_something_to_judge():
+    for folder in ("frontend", "auth", "protocols"):
+        assert len(sources(folder)) > 4, folder
+    assert who_includes(r"ev\.h$") and who_includes(r"string\.h$")
+
+
+@pytest.mark.parametrize("path", sources("protocols"), ids=lambda path: path.name)
+def test_the_grammars_are_pure(path):
+    forbidden = (r"ev\.h|sys/|netinet/|arpa/|netdb\.h|unistd\.h|fcntl\.h|poll\.h|errno\.h|time\.h|signal\.h|pthread\.h|"
+                 r"wolfssl/|openssl/|sasl/|libconfig|frontend/|auth/")
+    found = [name for name in included(path) if re.match(forbidden, name)]
+    assert not found
+
+
+@pytest.mark.parametrize("library, files", [
+    (r"sasl/", {"auth/auth_sasl.c"}),
+    (r"wolfssl/", {"frontend/tls.c"}),
+    (r"openssl/", {"frontend/key.c"}),
+])
+def test_a_library_is_known_to_one_file(library, files):
+    assert who_includes(library) == files
+
+
+def test_libconfig_is_known_to_the_configuration_alone():
+    found = who_includes(r"libconfig\.h$")
+    assert found and all(name.startswith("frontend/config") for name in found), found
+
+
+def test_the_auth_process_knows_nothing_of_clients():
+    for path in sources("auth"):
+        names = included(path)
+        assert not any(re.match(r"frontend/(session|preauth|relay|transport|tls|listener|worker)\.h", name) for name in names), path
+
+
+def test_every_option_stands_in_the_readme_as_the_program_tells_it_and_no_other():
+    shown = subprocess.run(command("--options"), capture_output=True, text=True, check=True, timeout=60).stdout.strip()
+    assert shown.count("\n") > 40
+    text = read("README.md")
+    assert "<!-- options -->" in text and "<!-- /options -->" in text
+    told = text.partition("<!-- options -->")[2].partition("<!-- /options -->")[0].strip()
+    rows = (set(shown.split("\n")), set(told.split("\n")))
+    assert rows[0] == rows[1], "only in the program: %s\nonly in README.md: %s" % (rows[0] - rows[1], rows[1] - rows[0])
+
+
+def test_every_event_stands_in_the_readme():
+    events = {name for path in sources("frontend", "auth") for name in EVENT.findall(path.read_text())}
+    assert {"ready", "session_end", "refused", "password_exposed"} <= events, "the pattern finds them no more"
+    text = read("README.md")
+    assert not [name for name in sorted(events) if not re.search(r"`%s`" % name, text)]
+
+
+def test_every_command_line_option_stands_in_the_readme():
+    shown = subprocess.run(command("--help"), capture_output=True, text=True, timeout=60)
+    options = set(re.findall(r"(?<![\w-])--?[A-Za-z][a-z]*", shown.stdout + shown.stderr))
+    assert {"-c", "-t", "-V"} <= options
+    text = read("README.md")
+    assert not [name for name in sorted(options - {"-h", "--help"}) if name not in text]
