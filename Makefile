@@ -85,7 +85,7 @@ valgrind	= valgrind -q --vgdb=no --suppressions=$(CURDIR)/tests/support/valgrind
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all demo check unit e2e asan valgrind fuzz bench tidy format format-check install uninstall clean help \
-	needs compile-commands objects unit-programs clang-objects $(fuzz_runs) FORCE
+	needs compile-commands objects program unit-programs clang-objects $(fuzz_runs) FORCE
 
 all: needs $(out)/postern compile-commands
 
@@ -121,6 +121,8 @@ $(out)/flags: FORCE
 -include $(wildcard $(out)/obj/*/*.d $(out)/obj/*/*/*.d)
 
 objects: $(objects)
+
+program: $(out)/postern
 
 unit-programs: $(unit_programs)
 
@@ -181,7 +183,7 @@ e2e: $(out)/postern
 	POSTERN=$(abspath $(out)/postern) $(PYTHON) -B -m pytest -q -p no:cacheprovider -o faulthandler_timeout=180 $(PYTEST_FLAGS) $(E2E)
 
 asan:
-	@$(MAKE) --no-print-directory -j$(JOBS) CONFIG=asan build/asan/postern unit-programs
+	@$(MAKE) --no-print-directory -j$(JOBS) CONFIG=asan program unit-programs
 	@$(MAKE) --no-print-directory CONFIG=asan unit
 	@$(MAKE) --no-print-directory CONFIG=asan e2e
 

@@ -62,6 +62,8 @@ struct config_server {
 		address; /* resolved by config_resolve(); len 0 when the name does not resolve */
 };
 
+#define CONFIG_SERVERS_MAX 64 /* of one pool, a name with several addresses counting as several */
+
 struct config_pool {
 	struct config_source source;
 	const char *name;

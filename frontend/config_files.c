@@ -110,10 +110,12 @@ void config_read_files(struct config_loader *loader)
 	}
 }
 
-/* The first address of a name; the operator's name service orders them. */
-static void look_up(struct config_loader *loader, struct config_server *server)
+/* One entry per address that the name has, in the order of the operator's name service; 0: none, and a warning. */
+static size_t look_up(struct config_loader *loader, const struct config_server *server,
+		      struct config_server *out, size_t max)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list = NULL;
+	size_t count = 0;
 	char service[16];
 	int code;
 
@@ -123,45 +125,69 @@ static void look_up(struct config_loader *loader, struct config_server *server)
 		config_warning_at(loader, &server->host, &server->source,
 				  "the server \"%s\" has no address: %s", server->host,
 				  gai_strerror(code));
-		return;
+		return 0;
 	}
-	if (list->ai_addrlen <= sizeof server->address.u) {
-		memcpy(&server->address.u, list->ai_addr, list->ai_addrlen);
-		server->address.len = list->ai_addrlen;
+	for (const struct addrinfo *one = list; one != NULL && count < max; one = one->ai_next) {
+		if (one->ai_addrlen > sizeof server->address.u)
+			continue;
+		out[count] = *server;
+		memcpy(&out[count].address.u, one->ai_addr, one->ai_addrlen);
+		out[count++].address.len = one->ai_addrlen;
 	}
 	freeaddrinfo(list);
+	return count;
 }
 
-static void resolve_server(struct config_loader *loader, struct config_server *server)
+/* Writes 1 to max entries for that server; without an address it stays as it was. */
+static size_t resolve_server(struct config_loader *loader, struct config_server *server,
+			     struct config_server *out, size_t max)
 {
-	if (server->host[0] == '/') {
+	size_t count = 0;
+
+	if (doubtful(loader, server)) {
+		/* its faults are known */
+	} else if (server->host[0] == '/') {
 		if (!address_local(server->host, &server->address))
 			config_error_at(loader, &server->host, &server->source,
 					"\"host\": the path of the socket is too long");
 		if (server->port != 0)
 			config_error_at(loader, &server->port, &server->source,
 					"\"port\" has no meaning for a Unix socket");
-		return;
-	}
-	if (server->port == 0)
+	} else if (server->port == 0) {
 		config_error_at(loader, &server->host, &server->source,
 				"\"port\" is missing for the server \"%s\"", server->host);
-	else if (!address_parse(server->host, (unsigned)server->port, &server->address))
-		look_up(loader, server);
+	} else if (!address_parse(server->host, (unsigned)server->port, &server->address)) {
+		count = look_up(loader, server, out, max);
+	}
+	if (count == 0)
+		out[count++] = *server;
+	return count;
+}
+
+/* A name with several addresses becomes as many servers, tried in that order. */
+static void resolve_pool(struct config_loader *loader, struct config_pool *pool)
+{
+	size_t left = pool->servers.count, count = 0;
+	struct config_server *all;
+
+	if (left == 0)
+		return;
+	all = arena_array(loader->config->arena, CONFIG_SERVERS_MAX, sizeof(*all));
+	for (size_t i = 0; i < pool->servers.count; i++, left--)
+		count += resolve_server(loader, &pool->servers.items[i], &all[count],
+					CONFIG_SERVERS_MAX - count - (left - 1));
+	if (count == pool->servers.count) { /* where they stand, faults still find their lines */
+		memcpy(pool->servers.items, all, count * sizeof(*all));
+		return;
+	}
+	pool->servers.items = all;
+	pool->servers.count = count;
 }
 
 void config_resolve(struct config_loader *loader)
 {
 	struct config *config = loader->config;
 
-	for (size_t i = 0; i < config->pools.count; i++) {
-		struct config_pool *pool = &config->pools.items[i];
-
-		for (size_t j = 0; j < pool->servers.count; j++) {
-			struct config_server *server = &pool->servers.items[j];
-
-			if (!doubtful(loader, server))
-				resolve_server(loader, server);
-		}
-	}
+	for (size_t i = 0; i < config->pools.count; i++)
+		resolve_pool(loader, &config->pools.items[i]);
 }

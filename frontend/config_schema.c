@@ -184,7 +184,7 @@ static const struct option server_rows[] = {
 	  .min = 1,
 	  .max = 255,
 	  .help = "Name or address of the server, or the path of a Unix socket; a name is looked "
-		  "up once, at start." },
+		  "up once, at start, and all of its addresses are tried." },
 	{ .name = "port",
 	  .type = OPTION_INT,
 	  .offset = AT(port),
@@ -235,7 +235,7 @@ static const struct option pool_rows[] = {
 	  .flags = OPTION_REQUIRED,
 	  .sections = WORKER,
 	  .min = 1,
-	  .max = 64,
+	  .max = CONFIG_SERVERS_MAX,
 	  .rows = server_rows,
 	  .size = sizeof(struct config_server),
 	  .help = "Its servers; the first that can be reached is used." },

@@ -238,9 +238,10 @@ static bool linger(struct session *s)
 {
 	size_t count;
 
-	if (!s->client.shut) {
+	if (!s->lingering) {
 		if (transport_flush(&s->client) != TRANSPORT_DONE)
 			return false;
+		s->lingering = true;
 		session_restart_timer(s, LINGER_SECONDS);
 	}
 	switch (transport_discard(&s->client, &count)) {

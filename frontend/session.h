@@ -51,6 +51,7 @@ struct session {
 	char *sni;            /* NULL: none */
 	const char *reason;   /* why it ends: a literal */
 	double began, active; /* loop time */
+	bool lingering;       /* all is sent; only its end of file is awaited */
 	size_t lingered;      /* bytes thrown away while closing */
 };
 

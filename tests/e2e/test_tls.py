@@ -245,3 +245,15 @@ def test_a_close_notify_of_the_client_ends_the_session_in_order(front, context):
         client = client_of(wire)
         wire.socket.unwrap()    # sends ours and awaits theirs; raises when theirs does not come
     assert front.wait_event("session_end", client=client)["reason"] == "client_closed"
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("logged_in", (False, True), ids=("before login", "after login"))
+def test_an_end_without_close_notify_is_told_apart(front, context, protocol, logged_in):
+    more = ("a", "b") if logged_in else ()
+    with (clients.enter if logged_in else clients.reach)(front.port(protocol, "implicit"), protocol, "implicit", context,
+                                                         *more) as wire:
+        client = client_of(wire)
+        wire.half_close()
+        wire.rest()
+    assert front.wait_event("session_end", client=client)["reason"] == "client_truncated"

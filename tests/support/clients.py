@@ -64,7 +64,7 @@ class Wire:
             pass
 
     def fill(self):
-        """Reads once; False at the end, and `ending` then says which: close_notify, eof or reset."""
+        """Reads once; False at the end, and `ending` then says which: close_notify, eof, reset or an alert."""
         if self.ending:
             return False
         secure = isinstance(self.socket, ssl.SSLSocket)
@@ -72,8 +72,8 @@ class Wire:
             data = self.socket.recv(65536)
         except TimeoutError:
             raise Silence("nothing more than %r" % self.data[-200:]) from None
-        except ssl.SSLEOFError:
-            self.ending = "eof"
+        except ssl.SSLError as error:    # an end without close_notify, or an alert
+            self.ending = "eof" if "EOF" in (error.reason or "EOF") else error.reason.lower()
         except ConnectionResetError:
             self.ending = "reset"
         else:

@@ -1,0 +1,68 @@
+"""Servers that are given by name: every address of a name is tried, in the order of the name service."""
+import os
+import shlex
+import shutil
+import subprocess
+
+import pytest
+
+from conftest import USERS
+from support import clients, ports
+from support.postern import Backend
+
+NAME = "store.example.test"
+
+
+def own_hosts(path):
+    """A prefix that runs a program with its own /etc/hosts, in a mount namespace; None where that is not allowed."""
+    if os.geteuid() != 0 or not shutil.which("unshare") or not os.path.exists("/etc/hosts"):
+        return None
+    prefix = ["unshare", "-m", "sh", "-c", f'mount --bind {shlex.quote(str(path))} /etc/hosts && exec "$@"', "sh"]
+    if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode:
+        return None
+    return prefix
+
+
+@pytest.fixture
+def named(launch, monkeypatch, tmp_path):
+    """Starts a Postern that reads these lines as its /etc/hosts."""
+
+    def start(hosts, **settings):
+        path = tmp_path / "hosts"
+        path.write_text(hosts)
+        prefix = own_hosts(path)
+        if prefix is None:
+            pytest.skip("needs root and mount namespaces")
+        monkeypatch.setenv("POSTERN_WRAPPER", shlex.join(prefix) + " " + os.environ.get("POSTERN_WRAPPER", ""))
+        return launch(**settings)
+
+    return start
+
+
+def log_in(front, context):
+    wire = clients.enter(front.port("imap", "implicit"), "imap", "implicit", context, "alice", USERS["alice"])
+    wire.imap("z LOGOUT")
+    return front.wait_event("session_end", user="alice")
+
+
+@pytest.mark.parametrize("order", ("first", "last"))
+def test_an_address_where_nobody_listens_is_passed_over(named, dovecot, context, order):
+    lines = ["127.0.0.1 " + NAME, "127.0.0.77 " + NAME]
+    front = named("\n".join(lines if order == "first" else lines[::-1]) + "\n",
+                  imap=Backend("imap", dovecot.imap_port, host=NAME))
+    assert log_in(front, context)["backend"] == f"old-imap/127.0.0.1:{dovecot.imap_port}"
+
+
+def test_both_families_of_a_name_are_tried(named, dovecot, context):
+    if not ports.has_ipv6():
+        pytest.skip("no IPv6 here")
+    front = named(f"::1 {NAME}\n127.0.0.1 {NAME}\n", imap=Backend("imap", dovecot.imap_port, host=NAME))
+    assert log_in(front, context)["backend"] == f"old-imap/127.0.0.1:{dovecot.imap_port}"
+
+
+def test_a_name_without_an_address_is_a_warning_and_its_logins_are_temporary_failures(named, context):
+    front = named("127.0.0.1 localhost\n", imap=Backend("imap", 10143, host="nobody.invalid"))
+    assert "nobody.invalid" in front.log() and "warning" in front.log()
+    wire = clients.reach(front.port("imap", "implicit"), "imap", "implicit", context)
+    assert "[UNAVAILABLE]" in wire.imap("a LOGIN alice wonderland")
+    assert front.wait_event("auth_failed")["result"] == "temporary"
