@@ -6,10 +6,11 @@
 #include "frontend/backend_login.h"
 #include "frontend/session_log.h"
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define TLS_HANDSHAKE_RECORD 22
+enum { TLS_ALERT_RECORD = 21, TLS_HANDSHAKE_RECORD = 22 }; /* RFC 8446 B.1 */
 
 /* ---- TLS ------------------------------------------------------------------------------------------------------------ */
 
@@ -17,6 +18,14 @@ static void refuse(struct session *s, const char *reason)
 {
 	session_log_refused(s, reason);
 	session_end(s, reason);
+}
+
+static bool looks_like_tls(const struct session *s, unsigned char first)
+{
+	if (first == TLS_HANDSHAKE_RECORD || first == TLS_ALERT_RECORD)
+		return true;
+	/* What is no text is for the library to judge, but behind STARTTLS nothing else may come. */
+	return s->dialogue == NULL && !isprint(first) && !isspace(first);
 }
 
 /* The first bytes are held back from the library until they look like TLS. */
@@ -30,7 +39,7 @@ static bool step_accepted(struct session *s)
 			session_close(s, "client_closed");
 		return false;
 	}
-	if (*(unsigned char *)buffer_data(&s->client.in) != TLS_HANDSHAKE_RECORD) {
+	if (!looks_like_tls(s, *(unsigned char *)buffer_data(&s->client.in))) {
 		refuse(s, s->dialogue != NULL ? "injection" : "plaintext");
 		return false;
 	}
@@ -158,7 +167,7 @@ void preauth_refused(struct session *s, enum verdict verdict, const char *why)
 	const struct config_limits *limits = &s->generation->config->limits;
 	double delay = limits->failure_delay;
 
-	session_log_auth_failed(s, "refused", why);
+	session_log_auth(s, "auth_failed", why);
 	for (unsigned i = 0; i < s->auth_failures && delay < limits->failure_delay_max; i++)
 		delay *= 2;
 	if (delay > limits->failure_delay_max)
@@ -183,7 +192,7 @@ void preauth_delay_over(struct session *s)
 
 void preauth_temporary(struct session *s, const char *code, const char *why)
 {
-	session_log_auth_failed(s, "temporary", why);
+	session_log_auth(s, "auth_temporary", why);
 	back_to_dialogue(s, VERDICT_TEMPORARY, span_of(code));
 }
 

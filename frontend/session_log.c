@@ -49,15 +49,14 @@ void session_log_refused(const struct session *s, const char *reason)
 	log_end(&line);
 }
 
-void session_log_auth_failed(const struct session *s, const char *result, const char *why)
+void session_log_auth(const struct session *s, const char *event, const char *why)
 {
 	struct log_line line;
 
-	session_log(s, &line, LOG_LEVEL_WARNING, "auth_failed");
+	session_log(s, &line, LOG_LEVEL_WARNING, event);
 	if (s->user != NULL)
 		log_value(&line, "user", span_of(s->user));
 	log_word(&line, "mechanism", s->mechanism);
-	log_word(&line, "result", result);
 	log_value(&line, "reason", span_of(why));
 	log_end(&line);
 }

@@ -10,8 +10,8 @@ void session_log(const struct session *, struct log_line *, enum log_level, cons
 /* The whole story. */
 void session_log_end(const struct session *);
 void session_log_refused(const struct session *, const char *reason);
-/* result: "refused" (the credential is wrong) or "temporary" */
-void session_log_auth_failed(const struct session *, const char *result, const char *why);
+/* "auth_failed" (the credential is wrong) or "auth_temporary" (nothing is known about it) */
+void session_log_auth(const struct session *, const char *event, const char *why);
 /* A credential came before TLS; user may be empty: not known. */
 void session_log_exposed(const struct session *, struct span user);
 

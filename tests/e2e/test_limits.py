@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from conftest import MODES, PROTOCOLS
+from conftest import MODES, PROTOCOLS, USERS
 from support import clients, liars
 from support.wait import wait_for
 
@@ -166,13 +166,17 @@ def test_an_idle_relay_ends_after_idle_timeout(launch_once, fakes, context, prot
     assert front.wait_event("session_end", client=client)["reason"] == "idle_timeout"
 
 
-def test_a_client_that_does_not_close_after_goodbye_is_let_go_soon(front, context):
+@pytest.mark.parametrize("protocol, line, logged_in", [("imap", "a LOGOUT", False), ("imap", "a LOGOUT", True),
+                                                       ("submission", "QUIT", True)])
+def test_a_client_that_does_not_close_after_goodbye_is_let_go_soon(real, context, protocol, line, logged_in):
     """Postern waits a moment for the client to close first; much less than the 20 s that this test has patience for."""
-    with clients.reach(front.port("imap", "implicit"), "imap", "implicit", context) as wire:
+    more = ("alice", USERS["alice"]) if logged_in else ()
+    with (clients.enter if logged_in else clients.reach)(real.port(protocol, "implicit"), protocol, "implicit", context,
+                                                         *more) as wire:
         client = "%s:%d" % wire.socket.getsockname()[:2]
-        wire.imap("a LOGOUT")
+        wire.reply(protocol, line)
         wire.rest()
-        front.wait_event("session_end", client=client, reason="client_quit")
+        real.wait_event("session_end", client=client)
 
 
 # ---- how much
