@@ -84,7 +84,7 @@ valgrind	= valgrind -q --vgdb=no --suppressions=$(CURDIR)/tests/support/valgrind
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all demo check unit e2e asan valgrind fuzz bench tidy format format-check install uninstall clean help \
+.PHONY: all demo check sample unit e2e asan valgrind fuzz bench tidy format format-check install uninstall clean help \
 	needs compile-commands objects program unit-programs clang-objects $(fuzz_runs) FORCE
 
 all: needs $(out)/postern compile-commands
@@ -207,6 +207,16 @@ $(fuzz_runs): run-fuzz_%: $(out)/fuzz_%
 		>$(out)/$*.log 2>&1 || { tail -60 $(out)/$*.log; echo "fuzz_$*: FAILED"; exit 1; }
 	@sed -n 's/^stat::number_of_executed_units: */fuzz_$*: passed, inputs tried: /p' $(out)/$*.log
 
+# The sample configuration with a throw-away certificate, so that it runs as it stands.
+sample: build/conf.d/cert.pem
+
+build/conf.d/cert.pem: $(wildcard conf.d/*.conf)
+	@mkdir -p build/conf.d && cp conf.d/*.conf build/conf.d
+	@cd build/conf.d && umask 077 && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 \
+		-subj /CN=mail.example.test -addext subjectAltName=DNS:mail.example.test,DNS:localhost,IP:127.0.0.1 \
+		-keyout key.pem -out cert.pem 2>/dev/null
+	@echo "build/conf.d is ready: build/postern -c build/conf.d -t"
+
 bench: $(out)/postern
 	@for program in $(wildcard tests/bench/*.py); do \
 		echo "== $$program"; POSTERN=$(abspath $(out)/postern) $(PYTHON) -B $$program || exit 1; \
@@ -259,6 +269,7 @@ help:
 	@echo "make asan          unit and end-to-end tests with the address and undefined-behaviour sanitizers"
 	@echo "make valgrind      unit tests and the mail clients' tests under valgrind"
 	@echo "make fuzz          each fuzz target for FUZZ_SECONDS (60)"
+	@echo "make sample        build/conf.d: the sample configuration with a throw-away certificate"
 	@echo "make bench         measurements"
 	@echo "make tidy          clang-tidy; must be clean"
 	@echo "make format        clang-format in place"

@@ -53,6 +53,24 @@ struct config *config_load(const char *path, struct config_faults *faults)
 	return NULL;
 }
 
+static void forget_keys(struct config_certificates *certificates)
+{
+	for (size_t i = 0; i < certificates->count; i++) {
+		struct config_blob *key = &certificates->items[i].key_pem;
+
+		/* ours to change: it lies in our arena; the same file may have been named before */
+		explicit_bzero((void *)(uintptr_t)key->data, key->len);
+		*key = (struct config_blob) { NULL, 0 };
+	}
+}
+
+void config_forget_keys(struct config *config)
+{
+	forget_keys(&config->tls.certificates);
+	for (size_t i = 0; i < config->listeners.count; i++)
+		forget_keys(&config->listeners.items[i].certificates);
+}
+
 void config_free(struct config *config)
 {
 	if (config != NULL)

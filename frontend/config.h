@@ -154,6 +154,8 @@ void config_faults_print(const struct config_faults *, FILE *);
  * servers' names. NULL when there is any error; the faults then say what. Warnings may be there either way. */
 struct config *config_load(const char *path, struct config_faults *);
 void config_free(struct config *); /* wipes; NULL is fine */
+/* Wipes the text of private keys, once whoever uses them has made his own of it. */
+void config_forget_keys(struct config *);
 
 /* The part that a child of that kind may see, appended to a message, and back. CHILD_CHECKER sees what a worker sees.
  * config_decode() returns NULL when it is malformed. */

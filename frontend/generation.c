@@ -118,6 +118,7 @@ struct generation *generation_new(struct config *config, struct config_faults *f
 		for (size_t i = 0; i < config->listeners.count; i++)
 			make_listener(g, i, faults);
 	}
+	config_forget_keys(config);
 	if (faults->errors == before)
 		return g;
 	generation_drop(g);

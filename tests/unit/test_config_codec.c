@@ -249,6 +249,24 @@ static void a_section_that_does_not_fit_fails_the_writer(void **state)
 	assert_false(message_end(&f->writer, 0));
 }
 
+static void keys_are_forgotten_on_request_and_nothing_else(void **state)
+{
+	static const uint8_t zeros[27];
+	struct fixture *f = *state;
+	struct config *config = round_trip(f, CHILD_WORKER);
+	const uint8_t *own = config->listeners.items[1].certificates.items[0].key_pem.data;
+	const uint8_t *common = config->tls.certificates.items[0].key_pem.data;
+
+	config_forget_keys(config);
+	assert_memory_equal(own, zeros, sizeof(zeros));
+	assert_memory_equal(common, zeros, sizeof(zeros));
+	assert_null(config->tls.certificates.items[0].key_pem.data);
+	assert_null(config->listeners.items[1].certificates.items[0].key_pem.data);
+	assert_memory_equal(config->tls.certificates.items[0].chain_pem.data,
+			    "-----BEGIN CERTIFICATE-----", 27);
+	config_free(config);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -262,6 +280,7 @@ int main(void)
 		TEST(a_section_cut_anywhere_is_refused),
 		TEST(a_changed_byte_never_gives_a_value_out_of_bounds),
 		TEST(a_section_that_does_not_fit_fails_the_writer),
+		TEST(keys_are_forgotten_on_request_and_nothing_else),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
