@@ -389,8 +389,13 @@ bool preauth_step(struct session *s)
 	}
 }
 
+bool preauth_wants_more(const struct session *s)
+{
+	return !s->client_ended && buffer_len(&s->client_in) < SESSION_HELD_MAX;
+}
+
 void preauth_listen(struct session *s)
 {
-	if (!s->client_ended && buffer_room(&s->client_in) >= TRANSPORT_RECORD)
+	if (preauth_wants_more(s))
 		read_client(s);
 }

@@ -8,6 +8,7 @@
 bool preauth_step(struct session *);
 /* While others are asked: takes bytes that wait, so that a client that goes away is noticed. */
 void preauth_listen(struct session *);
+bool preauth_wants_more(const struct session *);
 /* From the auth process. */
 void preauth_answer(struct session *, const struct auth_answer *);
 /* The credential was wrong: counted, logged, and told to the client after the delay. */

@@ -89,3 +89,14 @@ bool relay_step(struct session *s)
 		moved |= copy_from_backend(s);
 	return moved && s->state == SESSION_RELAY;
 }
+
+/* What stands in a buffer has not been taken by the other side. */
+bool relay_wants_client(const struct session *s)
+{
+	return !s->client_ended && buffer_len(&s->client_in) == 0;
+}
+
+bool relay_wants_backend(const struct session *s)
+{
+	return buffer_len(&s->backend_in) == 0;
+}

@@ -8,4 +8,7 @@
 
 /* One step in RELAY; true: call again. */
 bool relay_step(struct session *);
+/* Which side's bytes it would read now. */
+bool relay_wants_client(const struct session *);
+bool relay_wants_backend(const struct session *);
 #endif

@@ -164,7 +164,7 @@ static void session_init(struct session *s, struct worker *w,
 	transport_init(&s->client, w->loop, client_ready);
 	transport_init(&s->backend, w->loop, backend_ready);
 	s->client.io.data = s->backend.io.data = s;
-	buffer_init(&s->client_in, SESSION_HELD_MAX + TRANSPORT_RECORD);
+	buffer_init(&s->client_in, SESSION_INPUT_MAX);
 	buffer_init(&s->backend_in, 2 * TRANSPORT_RECORD);
 	ev_timer_init(&s->timer, timer_passed, 0, 0);
 	ev_timer_init(&s->deadline, deadline_passed, limits->preauth_timeout, 0);
@@ -284,39 +284,64 @@ static bool session_step(struct session *s)
 	}
 }
 
+/* Each state waits for just what its step would read: asking for more would spin, for less would hang. */
 static bool wants_client(const struct session *s)
 {
 	switch (s->state) {
 	case SESSION_ACCEPTED:
 	case SESSION_HANDSHAKE:
 		return true;
-	case SESSION_CLOSING:
-		return s->client.shut;
 	case SESSION_DIALOGUE:
 		return transport_writable(&s->client);
-	default: /* held bytes have a bound, and so has what the backend has not taken */
-		return !s->client_ended && buffer_room(&s->client_in) >= TRANSPORT_RECORD &&
-		       (s->state != SESSION_RELAY || buffer_len(&s->client_in) < TRANSPORT_RECORD);
+	case SESSION_RELAY:
+		return s->relay != NULL ? submission_wants_client(s) : relay_wants_client(s);
+	case SESSION_CLOSING:
+		return s->lingering;
+	default:
+		return preauth_wants_more(s);
+	}
+}
+
+static bool wants_backend(const struct session *s)
+{
+	switch (s->state) {
+	case SESSION_CONNECT:
+		return s->backend.tls != NULL;
+	case SESSION_LOGIN:
+		return true;
+	case SESSION_RELAY:
+		return s->relay != NULL ? submission_wants_backend(s) : relay_wants_backend(s);
+	default:
+		return false;
 	}
 }
 
 static void session_wait(struct session *s)
 {
-	bool backend =
-		s->state == SESSION_LOGIN || s->state == SESSION_CONNECT ||
-		(s->state == SESSION_RELAY && buffer_room(&s->backend_in) >= TRANSPORT_RECORD);
 	bool connecting = s->state == SESSION_CONNECT && s->backend.tls == NULL;
 
 	transport_wait(&s->client, wants_client(s), false);
-	transport_wait(&s->backend, backend && !connecting, connecting);
+	transport_wait(&s->backend, wants_backend(s), connecting);
+}
+
+/* A full queue that could be sent: what waited for it goes on now, since no event would tell. */
+static bool unblock(struct transport *t)
+{
+	if (!transport_is_open(t) || transport_writable(t))
+		return false;
+	transport_flush(t);
+	return transport_writable(t);
 }
 
 void session_run(struct session *s)
 {
 	bool again = true;
 
-	for (int steps = 0; again && steps < TURN_STEPS; steps++)
+	for (int steps = 0; again && steps < TURN_STEPS; steps++) {
 		again = session_step(s);
+		again |= unblock(&s->client);
+		again |= unblock(&s->backend);
+	}
 	if (s->state == SESSION_CLOSED)
 		return;
 	transport_flush(&s->backend); /* its failure shows when it is read */

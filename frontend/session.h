@@ -12,6 +12,8 @@
 
 #define SESSION_MAGIC    0x506f7374u
 #define SESSION_HELD_MAX 65536 /* bytes of a client behind its login command */
+/* The longest command that the limits allow (an IMAP line with its literals), and a record more. */
+#define SESSION_INPUT_MAX (65536 + 32768 + 2 * TRANSPORT_RECORD)
 
 struct session {
 	unsigned magic;

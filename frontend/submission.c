@@ -95,9 +95,15 @@ static void backend_gone(struct session *s)
 	session_end(s, smtp_relay_reason(s->relay));
 }
 
+bool submission_wants_backend(const struct session *s)
+{
+	return transport_is_open(&s->backend) && transport_writable(&s->client) &&
+	       buffer_room(&s->backend_in) >= TRANSPORT_RECORD;
+}
+
 static bool read_backend(struct session *s)
 {
-	if (!transport_is_open(&s->backend) || !transport_writable(&s->client))
+	if (!submission_wants_backend(s))
 		return false;
 	switch (transport_read(&s->backend, &s->backend_in)) {
 	case TRANSPORT_DONE:
@@ -123,11 +129,17 @@ static bool client_gone(struct session *s)
 	return false;
 }
 
+bool submission_wants_client(const struct session *s)
+{
+	return !s->client_ended && transport_writable(&s->client) &&
+	       buffer_len(&s->client_in) < TRANSPORT_RECORD;
+}
+
 static bool read_client(struct session *s)
 {
 	if (s->client_ended)
 		return client_gone(s);
-	if (!transport_writable(&s->client) || buffer_len(&s->client_in) >= TRANSPORT_RECORD)
+	if (!submission_wants_client(s))
 		return false;
 	switch (transport_read(&s->client, &s->client_in)) {
 	case TRANSPORT_DONE:

@@ -7,6 +7,9 @@
 bool submission_begin(struct session *); /* false: out of memory */
 /* One step in RELAY; true: call again. */
 bool submission_step(struct session *);
+/* Which side's bytes it would read now. */
+bool submission_wants_client(const struct session *);
+bool submission_wants_backend(const struct session *);
 /* 421 with that enhanced code and text, then the end. */
 void submission_farewell(struct session *, const char *code, const char *text, const char *reason);
 

@@ -285,6 +285,9 @@ void transport_wait(struct transport *t, bool read, bool connecting)
 
 	if (t->fd == -1)
 		return;
+	/* Reading under TLS may make the library write, so it needs room for that (see read_tls). */
+	if (read && t->tls != NULL && !t->write_closed && !transport_writable(t))
+		read = false;
 	if (read && !t->end_of_file && !t->failed)
 		events |= EV_READ;
 	if (connecting || (buffer_len(&t->out) > 0 && !t->write_failed))
