@@ -212,8 +212,8 @@ enum transport_result transport_read(struct transport *t, struct buffer *into)
 
 bool transport_writable(const struct transport *t)
 {
-	return t->fd != -1 && !t->failed && !t->write_closed &&
-	       buffer_len(&t->out) < TRANSPORT_OUT_HIGH;
+	return t->fd != -1 && !t->failed && !t->tls_failed && !t->write_failed &&
+	       !t->write_closed && buffer_len(&t->out) < TRANSPORT_OUT_HIGH;
 }
 
 size_t transport_write(struct transport *t, const void *data, size_t len)
