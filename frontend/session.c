@@ -376,8 +376,8 @@ void session_send(struct session *s, const char *data, size_t len)
 
 static void forget_login(struct session *s)
 {
-	if (s->exchange.serial >
-	    0) /* also one whose challenge is open; a finished one is unknown there */
+	/* Also one whose challenge is open; a finished one is unknown there. */
+	if (s->exchange.serial > 0)
 		auth_client_cancel(s->worker->auth, s->exchange);
 	backend_login_abandon(s);
 	if (s->dialogue != NULL)
