@@ -133,6 +133,8 @@ static void ask(struct session *s, const struct decision *d)
 		.tls_bits = s->tls.bits,
 	};
 
+	free(s->user); /* of an earlier attempt */
+	s->user = NULL;
 	s->exchange = (struct auth_exchange) { s->id, s->exchange.serial + 1 };
 	request.exchange = s->exchange;
 	if (d->type == DECIDE_PASSWORD)

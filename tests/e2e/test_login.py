@@ -318,6 +318,15 @@ def test_no_name_can_forge_a_log_line(front, context):
     assert len(front.events("ready")) == 1
 
 
+def test_a_failure_is_not_put_to_the_name_of_an_earlier_attempt(front, context):
+    with reach(front, "imap", context) as wire:
+        client = "%s:%d" % wire.socket.getsockname()[:2]
+        assert wire.imap("a LOGIN alice wrong").startswith("a NO")
+        assert wire.imap('b LOGIN "" right').startswith("b NO")
+    front.wait_event("auth_failed", count=2, client=client)
+    assert [event.get("user") for event in front.events("auth_failed", client=client)] == ["alice", None]
+
+
 def test_empty_names_and_passwords_by_command(front, fakes, context):
     for protocol in ("imap", "pop3"):
         fakes[protocol].forget()
