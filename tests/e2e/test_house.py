@@ -1,5 +1,6 @@
 """Rules of the house that a compiler does not see: who includes what, and that README.md tells the truth."""
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -84,3 +85,12 @@ def test_every_command_line_option_stands_in_the_readme():
     assert {"-c", "-t", "-V"} <= options
     text = read("README.md")
     assert not [name for name in sorted(options - {"-h", "--help"}) if name not in text]
+
+
+def test_the_configuration_in_the_readme_is_accepted(tmp_path, certificate):
+    block = next(text for text in re.findall(r"```\n(.*?)```", read("README.md"), re.DOTALL) if "listeners = (" in text)
+    shutil.copy(certificate.chain, tmp_path / "cert.pem")
+    shutil.copy(certificate.key, tmp_path / "key.pem")
+    (tmp_path / "postern.conf").write_text(block)
+    done = subprocess.run(command("-c", tmp_path / "postern.conf", "-t"), capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
