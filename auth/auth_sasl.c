@@ -539,8 +539,11 @@ static void request_begin(struct auth_sasl *sasl, struct auth_peer peer,
 		answer_refused(answer, AUTH_REFUSED_MECHANISM);
 		return;
 	}
-	if (auth_table_count(&sasl->table, &peer) >= AUTH_SASL_EXCHANGES_MAX ||
-	    !(exchange = exchange_new(sasl, peer, request))) {
+	/* Clients that never answer their challenge must not keep others from logging in. */
+	if (auth_table_count(&sasl->table, &peer) >= AUTH_SASL_EXCHANGES_MAX)
+		exchange_free((struct exchange *)auth_table_take_oldest(&sasl->table, peer));
+	exchange = exchange_new(sasl, peer, request);
+	if (!exchange) {
 		answer->type = AUTH_TEMPORARY;
 		return;
 	}

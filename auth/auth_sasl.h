@@ -9,7 +9,7 @@
 #include "auth/auth_message.h"
 #include "auth/auth_table.h"
 
-#define AUTH_SASL_EXCHANGES_MAX 256   /* open at once, of one worker */
+#define AUTH_SASL_EXCHANGES_MAX 256   /* open at once, of one worker; the longest idle makes room */
 #define AUTH_SASL_IDLE          120.0 /* seconds that an exchange may wait for the client */
 
 struct auth_sasl;

@@ -60,6 +60,17 @@ struct auth_slot *auth_table_take_of(struct auth_table *table, struct auth_peer 
 	return take(table, slot);
 }
 
+struct auth_slot *auth_table_take_oldest(struct auth_table *table, struct auth_peer peer)
+{
+	struct auth_slot *oldest = NULL;
+
+	/* The newest stand first: of those used at the same time the last is the oldest. */
+	for (struct auth_slot *slot = table->first; slot; slot = slot->next)
+		if (same_peer(slot->peer, peer) && (!oldest || slot->used <= oldest->used))
+			oldest = slot;
+	return take(table, oldest);
+}
+
 struct auth_slot *auth_table_take_idle(struct auth_table *table, double since)
 {
 	struct auth_slot *slot = table->first;

@@ -29,8 +29,9 @@ struct auth_slot *auth_table_find(const struct auth_table *, struct auth_peer,
 				  struct auth_exchange);                      /* NULL: not open */
 size_t auth_table_count(const struct auth_table *, const struct auth_peer *); /* NULL: of all */
 
-/* Any one of that peer, or not used since, removed; NULL when there is none left. */
+/* Any one of that peer, its longest idle, or any not used since, removed; NULL when there is none left. */
 struct auth_slot *auth_table_take_of(struct auth_table *, struct auth_peer);
+struct auth_slot *auth_table_take_oldest(struct auth_table *, struct auth_peer);
 struct auth_slot *auth_table_take_idle(struct auth_table *, double since);
 
 #endif

@@ -210,13 +210,17 @@ static void accepted(struct session *s)
 	set_health(s, false, NULL);
 	s->backend_accepted = true;
 	preauth_verdict(s, VERDICT_ACCEPTED, span_of(s->login->capabilities));
+	if (s->state != SESSION_LOGIN)
+		return; /* the client did not take it, and all is gone */
 	credential_free(s->credential);
 	s->credential = NULL;
 	explicit_bzero(s->login, sizeof(*s->login));
 	free(s->login);
 	s->login = NULL;
-	if (s->state == SESSION_LOGIN && session_may_relay(s))
+	if (session_may_relay(s))
 		open_relay(s);
+	else
+		session_close(s, "bug");
 }
 
 static bool starttls(struct session *s)

@@ -62,26 +62,27 @@ static bool take_replies(struct session *s)
 	return used > 0;
 }
 
+/* Also without bytes: our own replies may be waiting for room. True when something moved. */
 static bool take_commands(struct session *s)
 {
 	enum smtp_relay_event event = SMTP_RELAY_GO_ON;
 	char to_backend[TRANSPORT_RECORD], to_client[TRANSPORT_RECORD];
 	struct output backend, client;
-	size_t used;
+	size_t len = buffer_len(&s->client_in), used;
 
-	if (buffer_len(&s->client_in) == 0 || !transport_writable(&s->client) ||
+	if (!transport_writable(&s->client) ||
 	    (transport_is_open(&s->backend) && !transport_writable(&s->backend)))
 		return false;
 	output_init(&backend, to_backend, sizeof(to_backend));
 	output_init(&client, to_client, sizeof(to_client));
-	used = smtp_relay_client(s->relay, buffer_data(&s->client_in), buffer_len(&s->client_in),
-				 &backend, &client, &event);
+	used = smtp_relay_client(s->relay, len > 0 ? buffer_data(&s->client_in) : "", len, &backend,
+				 &client, &event);
 	buffer_consume(&s->client_in, used);
 	if (event != SMTP_RELAY_CUT && transport_is_open(&s->backend))
 		write_all(&s->backend, &backend);
 	write_all(&s->client, &client);
 	obey(s, event);
-	return used > 0;
+	return used > 0 || client.len > 0;
 }
 
 static void backend_gone(struct session *s)

@@ -64,6 +64,8 @@ static void break_when_alone(struct supervisor *supervisor)
 
 static void stop(struct supervisor *supervisor)
 {
+	if (supervisor->phase == SUPERVISOR_STOPPING)
+		return; /* a further signal does not put off the deadline */
 	supervisor->phase = SUPERVISOR_STOPPING;
 	supervisor->children.restarting = false;
 	listening_close(&supervisor->listening);
@@ -397,6 +399,8 @@ int supervisor_run(const char *path, bool only_check)
 			printf("configuration ok\n");
 		else
 			status = serve(&supervisor);
+	} else if (status == 0 && only_check) {
+		status = EX_TEMPFAIL; /* a signal came first: nothing has been found out */
 	}
 	cleanup(&supervisor);
 	return status;

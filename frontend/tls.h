@@ -43,8 +43,8 @@ enum tls_result tls_read(struct tls *, struct buffer *in, struct buffer *out, vo
 			 size_t len, size_t *got);
 enum tls_result tls_write(struct tls *, struct buffer *in, struct buffer *out, const void *data,
 			  size_t len);
-void tls_shutdown(struct tls *,
-		  struct buffer *out); /* our close_notify; no other call but tls_free() after it */
+/* Our close_notify; no other call but tls_read() and tls_free() after it. */
+void tls_shutdown(struct tls *, struct buffer *out);
 
 /* Facts for the log; literals or text inside the tls. Valid once the handshake is done. */
 struct tls_facts {

@@ -171,6 +171,13 @@ static enum transport_result read_record(struct transport *t, struct buffer *int
 	}
 }
 
+/* Reading under TLS may make the library write. Bytes of ours that wait must not stop it, or two directions could wait for
+ * each other; only answers that nobody takes do. */
+static bool may_answer(const struct transport *t)
+{
+	return t->write_failed || buffer_len(&t->out) < TRANSPORT_OUT_FULL;
+}
+
 static enum transport_result read_tls(struct transport *t, struct buffer *into)
 {
 	for (int fills = 0;; fills++) {
@@ -182,7 +189,7 @@ static enum transport_result read_tls(struct transport *t, struct buffer *into)
 			return result;
 		/* Answers of the library (KeyUpdate) must not pile up for a peer that does not read, nor may records without
 		 * data keep us here. The library has drained `in`: the socket will wake us. */
-		if (!transport_writable(t) || fills == FILLS_MAX)
+		if (!may_answer(t) || fills == FILLS_MAX)
 			return TRANSPORT_AGAIN;
 		result = transport_fill(t);
 		if (result == TRANSPORT_CLOSED)
@@ -285,8 +292,7 @@ void transport_wait(struct transport *t, bool read, bool connecting)
 
 	if (t->fd == -1)
 		return;
-	/* Reading under TLS may make the library write, so it needs room for that (see read_tls). */
-	if (read && t->tls != NULL && !t->write_closed && !transport_writable(t))
+	if (read && t->tls != NULL && !may_answer(t))
 		read = false;
 	if (read && !t->end_of_file && !t->failed)
 		events |= EV_READ;

@@ -14,7 +14,9 @@
 
 #define TRANSPORT_RECORD   16384 /* plaintext of one TLS record: the unit of reading and writing */
 #define TRANSPORT_OUT_HIGH (2 * TRANSPORT_RECORD)
-#define TRANSPORT_OUT_MAX  (4 * TRANSPORT_RECORD)
+/* No writing fills `out` so far; answers of the TLS library may. */
+#define TRANSPORT_OUT_FULL (3 * TRANSPORT_RECORD + 1024)
+#define TRANSPORT_OUT_MAX  (6 * TRANSPORT_RECORD)
 #define TRANSPORT_IN_MAX   (2 * TRANSPORT_RECORD)
 
 enum transport_result {

@@ -49,7 +49,7 @@ static size_t utf8_length(const unsigned char *at, size_t left)
 	return length;
 }
 
-bool smtp_text_acceptable(struct span text, bool tab)
+bool smtp_text_acceptable(struct span text)
 {
 	const unsigned char *bytes = (const unsigned char *)text.data;
 	size_t at = 0;
@@ -59,7 +59,7 @@ bool smtp_text_acceptable(struct span text, bool tab)
 
 		if (bytes[at] >= 0x80)
 			length = utf8_length(bytes + at, text.len - at);
-		else if (bytes[at] == 0x7F || (bytes[at] < ' ' && !(tab && bytes[at] == '\t')))
+		else if (bytes[at] == 0x7F || bytes[at] < ' ')
 			length = 0;
 		if (length == 0)
 			return false;
@@ -85,7 +85,7 @@ bool smtp_command_parse(struct span line, struct smtp_command *out)
 		length++;
 	if (length == 0 || (length < line.len && line.data[length] != ' '))
 		return false;
-	if (!smtp_text_acceptable(line, false))
+	if (!smtp_text_acceptable(line))
 		return false;
 	out->verb = (struct span) { line.data, length };
 	out->args = trim(span_from(line, length));

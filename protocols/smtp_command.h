@@ -31,7 +31,7 @@ bool smtp_chunk_parse(struct span args, uint64_t *size);
 /* A domain or address literal as clients really send them: host names without a dot and underscores are fine. */
 bool smtp_name_acceptable(struct span name);
 
-/* Printable ASCII and valid UTF-8 only; HT too where `tab` says so (the text of a reply). */
-bool smtp_text_acceptable(struct span text, bool tab);
+/* Printable ASCII and valid UTF-8 only. */
+bool smtp_text_acceptable(struct span text);
 
 #endif

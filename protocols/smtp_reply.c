@@ -1,9 +1,9 @@
 /* smtp_reply - see smtp_reply.h. The code alone, without a blank behind it, is a last line too (RFC 5321 4.2: clients
- * should take it). UTF-8 is let through in texts (RFC 6531 3.7.4), HT because the RFC's textstring has it.
+ * should take it). In texts HT is let through because the RFC's textstring has it, and every octet over 127: UTF-8 is allowed
+ * (RFC 6531 3.7.4), and what old stores say in Latin-1 must not turn their 535 or 550 into a failure of the store.
  */
 #include "protocols/smtp_reply.h"
 #include "protocols/line.h"
-#include "protocols/smtp_command.h"
 
 #define CODE_DIGITS 3
 
@@ -22,6 +22,17 @@ static unsigned read_code(struct span line)
 	return code;
 }
 
+static bool has_control(struct span line)
+{
+	for (size_t i = 0; i < line.len; i++) {
+		unsigned char byte = (unsigned char)line.data[i];
+
+		if ((byte < ' ' && byte != '\t') || byte == 0x7F)
+			return true;
+	}
+	return false;
+}
+
 static enum smtp_reply_result read_line(struct smtp_reply *reply, struct span line)
 {
 	unsigned code = read_code(line);
@@ -31,7 +42,7 @@ static enum smtp_reply_result read_line(struct smtp_reply *reply, struct span li
 		return SMTP_REPLY_BAD;
 	if (reply->lines > 0 && code != reply->code)
 		return SMTP_REPLY_BAD;
-	if (!smtp_text_acceptable(line, true))
+	if (has_control(line))
 		return SMTP_REPLY_BAD;
 	reply->code = code;
 	reply->text = span_from(line, CODE_DIGITS + 1);

@@ -1,7 +1,10 @@
 """A side that stops taking bytes stops the other, costs no processor time meanwhile, and nothing is lost when it goes on."""
+import ctypes
+import ctypes.util
 import hashlib
 import os
 import select
+import ssl
 import threading
 import time
 
@@ -9,6 +12,7 @@ import pytest
 
 from support import clients
 from support.liars import Fake, SubmissionStore
+from support.postern import Backend
 from support.wait import wait_for
 
 SIZE = 24 << 20    # more than all socket buffers on the way
@@ -157,3 +161,121 @@ def test_a_client_that_asks_without_end_and_reads_nothing(front, fakes, context,
           clients.reach(front.port("submission", "implicit"), "submission", "implicit", context)) as wire:
         until_full(wire, b"NOOP\r\n" * 8192)
         assert_asleep(front)
+
+
+def key_updates_until_full(wire):
+    """Asks for new keys, reading no answer, until the other side reads no more. Python's ssl has no call for it."""
+    library = ctypes.CDLL(ctypes.util.find_library("ssl"))
+    library.SSL_key_update.argtypes = [ctypes.c_void_p, ctypes.c_int]
+    library.SSL_do_handshake.argtypes = [ctypes.c_void_p]
+    # The C object: two words of every object, the socket, then SSL *.
+    leg = ctypes.c_void_p.from_address(id(wire.socket._sslobj) + 3 * ctypes.sizeof(ctypes.c_void_p)).value
+    wire.socket.setblocking(False)
+    ready = True
+    while ready:
+        library.SSL_key_update(leg, 1)
+        if library.SSL_do_handshake(leg) != 1:
+            ready = select.select([], [wire.socket], [], 2)[1]
+
+
+def test_a_login_whose_answer_the_client_does_not_take_ends_that_session_alone(launch_once, context):
+    go, asked = threading.Event(), threading.Event()
+
+    def pop3(talk):
+        talk.send("+OK\r\n")
+        talk.line(), talk.send("+OK\r\n")
+        talk.line(), asked.set(), go.wait(60), talk.send("+OK\r\n")
+        talk.rest()
+
+    with Fake(pop3) as mailbox:
+        front = launch_once(pop3=mailbox.port, workers=1)
+        worker = front.children("worker")
+        with clients.reach(front.port("pop3", "implicit"), "pop3", "implicit", context) as wire:
+            assert wire.pop3("USER " + USER).startswith("+OK")
+            wire.send("PASS %s\r\n" % SECRET)
+            assert asked.wait(20)
+            key_updates_until_full(wire)
+            go.set()
+            front.wait_event("session_end", reason="client_slow")
+        mailbox.wait_ended()
+        with clients.reach(front.port("pop3", "implicit"), "pop3", "implicit", context):
+            assert front.children("worker") == worker
+
+
+@pytest.fixture
+def hidden(launch_once, certificate):
+    """front(script): a Postern before a POP3 store behind TLS, which runs the script after the login."""
+    stores = []
+
+    def start(script):
+        def pop3(talk):
+            talk.send("+OK\r\n")
+            talk.line(), talk.send("+OK\r\n")
+            talk.line(), talk.send("+OK\r\n")
+            script(talk)
+
+        stores.append(Fake(pop3, certificate=(certificate.chain, certificate.key), implicit=True))
+        backend = Backend("pop3", stores[-1].port, tls="implicit", extra='verify = "none";')
+        return launch_once(pop3=backend, workers=1)
+
+    yield start
+    for store in stores:
+        store.close()
+
+
+def test_a_client_that_has_said_goodbye_still_hears_a_store_behind_tls(hidden, context):
+    go = threading.Event()
+
+    def script(talk):
+        talk.line(), go.wait(60), talk.send("+OK bye\r\n"), talk.socket.unwrap()
+
+    front = hidden(script)
+    with enter(front, "pop3", context) as wire:
+        wire.send("QUIT\r\n")
+        wire.socket.setblocking(False)
+        try:
+            wire.socket.unwrap()    # our close_notify; we wait for no answer yet
+        except ssl.SSLWantReadError:
+            pass
+        assert_asleep(front)
+        go.set()
+        assert front.wait_event("session_end")["reason"] == "client_closed"
+
+
+def test_a_store_behind_tls_that_talks_before_it_listens(hidden, context):
+    """Both directions full: the one that the client reads goes on."""
+    block = b"x" * 65534 + b"\r\n"
+
+    def script(talk):
+        talk.line()
+        time.sleep(2)    # meanwhile the other direction fills
+        for _ in range(SIZE // len(block)):
+            talk.send(block)
+        count = len(talk.data)
+        while count < SIZE:
+            talk.data = talk.received = b""
+            talk.fill()
+            count += len(talk.data)
+        talk.send("+OK took all\r\n")
+
+    front = hidden(script)
+    with enter(front, "pop3", context) as wire:
+        wire.send("FLOOD\r\n")
+        wire.socket.setblocking(False)
+        taken, sent, ended = b"", 0, False
+        data = memoryview(bytes(SIZE))
+        while not ended and not taken.endswith(b"+OK took all\r\n"):
+            readable, writable, _ = select.select([wire.socket], [wire.socket] if sent < SIZE else [], [], 20)
+            assert readable or writable, "nothing moves any more"
+            if writable:
+                try:
+                    sent += wire.socket.send(data[sent:sent + 16384])
+                except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
+                    pass
+            try:
+                while not ended:
+                    got = wire.socket.recv(65536)
+                    taken, ended = taken[-64:] + got, not got
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                pass
+        assert taken.endswith(b"+OK took all\r\n")

@@ -100,6 +100,14 @@ def test_hundreds_of_pipelined_recipients_are_all_answered(wire, store):
     assert store.commands[-1] == b"RCPT TO:<r599@example.test>"
 
 
+@pytest.mark.parametrize("count", [500, 560, 1000])
+def test_hundreds_of_pipelined_refusals_are_all_heard(wire, store, count):
+    """More of them than one record to the client holds: what waits for room is sent without another word of anyone."""
+    wire.send("X\r\n" * count)
+    for _ in range(count):
+        assert wire.smtp().startswith("50")
+
+
 def test_our_own_refusals_keep_their_place_among_the_replies(wire, store):
     wire.send("NOOP\r\nXCLIENT ADDR=192.0.2.1\r\nRSET\r\nETRN x\r\nNOOP\r\n")
     assert [wire.smtp()[0] for _ in range(5)] == ["2", "5", "2", "5", "2"]

@@ -92,6 +92,23 @@ def test_a_check_binds_nothing_and_starts_nothing(front):
     one.stop()
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_check_that_a_signal_cuts_short_does_not_say_0(front, number):
+    one = front(start=False)
+    caught = 1 << (number - 1)
+    for _ in range(3):
+        check = subprocess.Popen(command("-c", one.path, "-t"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                 stderr=subprocess.DEVNULL, text=True, env=environment())
+        try:
+            wait_for(lambda: check.poll() is not None or int(status_of(check.pid)["SigCgt"], 16) & caught,
+                     "the check to watch for signals")
+            check.send_signal(number)
+            output = check.communicate(timeout=60)[0]
+        finally:
+            check.kill()
+        assert (check.returncode, output) in ((0, "configuration ok\n"), (75, ""), (-number, ""))
+
+
 def test_a_key_that_does_not_fit_is_named_with_file_and_line(front, authority, tmp_path):
     other = certificates.make_certificate(str(tmp_path / "other"), authority, ("localhost",))
     one = front(start=False)

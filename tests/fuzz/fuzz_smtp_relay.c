@@ -93,7 +93,7 @@ static void check_command(struct span line)
 	struct span rest = line, verb = span_word(&rest);
 
 	check(is_allowed_verb(verb));
-	check(smtp_text_acceptable(line, false));
+	check(smtp_text_acceptable(line));
 	check(line.data[line.len - 1] != ' ');
 	check(rest.len == 0 || (rest.len > 1 && rest.data[0] == ' ' && rest.data[1] != ' '));
 	if (span_is(verb, "MAIL"))

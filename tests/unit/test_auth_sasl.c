@@ -601,6 +601,7 @@ static void one_worker_cannot_open_exchanges_without_end(void **state)
 {
 	const struct auth_peer other = { 1, 1 };
 	struct auth_request request = request_of(AUTH_BEGIN);
+	const uint32_t first = request.exchange.serial + 1;
 
 	request.mechanism = SPAN("LOGIN");
 	for (unsigned i = 0; i < AUTH_SASL_EXCHANGES_MAX; i++) {
@@ -608,12 +609,31 @@ static void one_worker_cannot_open_exchanges_without_end(void **state)
 		assert_true(auth_sasl_request(sasl, worker, 0., &request, &answer));
 		assert_int_equal(answer.type, AUTH_CHALLENGE);
 	}
-	request.exchange.serial++;
-	assert_true(auth_sasl_request(sasl, worker, 0., &request, &answer));
-	assert_int_equal(answer.type, AUTH_TEMPORARY);
-	assert_true(auth_sasl_request(sasl, other, 0., &request, &answer));
+	/* One that answers is not the one that makes room, and others log in all the same. */
+	request.type = AUTH_CONTINUE;
+	request.exchange.serial = first;
+	request.response = SPAN("YWxpY2U=");
+	assert_true(auth_sasl_request(sasl, worker, 1., &request, &answer));
 	assert_int_equal(answer.type, AUTH_CHALLENGE);
-	assert_int_equal(auth_sasl_open_exchanges(sasl), AUTH_SASL_EXCHANGES_MAX + 1);
+	request.type = AUTH_BEGIN;
+	request.exchange.serial = first + AUTH_SASL_EXCHANGES_MAX;
+	request.response = SPAN("");
+	assert_true(auth_sasl_request(sasl, worker, 2., &request, &answer));
+	assert_int_equal(answer.type, AUTH_CHALLENGE);
+	assert_int_equal(auth_sasl_open_exchanges(sasl), AUTH_SASL_EXCHANGES_MAX);
+	request.type = AUTH_CONTINUE;
+	request.exchange.serial = first + 1;
+	request.response = SPAN("YWxpY2U=");
+	assert_true(auth_sasl_request(sasl, worker, 3., &request, &answer));
+	assert_int_equal(answer.type, AUTH_TEMPORARY);
+	request.exchange.serial = first;
+	assert_true(auth_sasl_request(sasl, worker, 3., &request, &answer));
+	assert_int_equal(answer.type, AUTH_CAPTURED);
+	request.type = AUTH_BEGIN;
+	request.response = SPAN("");
+	assert_true(auth_sasl_request(sasl, other, 4., &request, &answer));
+	assert_int_equal(answer.type, AUTH_CHALLENGE);
+	assert_int_equal(auth_sasl_open_exchanges(sasl), AUTH_SASL_EXCHANGES_MAX);
 }
 
 static void idle_exchanges_expire(void **state)

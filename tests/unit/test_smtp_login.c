@@ -82,6 +82,10 @@ static const struct play plays[] = {
 	    { "235 ok\r\n", "" } },
 	  LOGIN_ACCEPTED },
 	/* Refused: 535 once the user was named. */
+	{ "535 in Latin-1",
+	  false,
+	  { GREETING, OFFER_PLAIN, { "535 Falsches Pa\xdfwort\r\n", "" } },
+	  LOGIN_REFUSED },
 	{ "535 to plain", false, { GREETING, OFFER_PLAIN, { "535 no\r\n", "" } }, LOGIN_REFUSED },
 	{ "535 to the password",
 	  false,

@@ -46,6 +46,7 @@ static const struct {
 	{ BYTES("250\r\n"), SMTP_REPLY_LAST, 250, 1, "" },
 	{ BYTES("250 \r\n"), SMTP_REPLY_LAST, 250, 1, "" },
 	{ BYTES("599 \xc3\xa9\tx\r\n"), SMTP_REPLY_LAST, 599, 1, "\xc3\xa9\tx" },
+	{ BYTES("550 f\xfcr \x80\xff\r\n"), SMTP_REPLY_LAST, 550, 1, "f\xfcr \x80\xff" },
 	{ BYTES("250-\r\n250 \r\n"), SMTP_REPLY_LAST, 250, 2, "" },
 	{ BYTES("250 a\r\n250 b\r\n"), SMTP_REPLY_LAST, 250, 1, "a" },
 	{ BYTES(""), SMTP_REPLY_MORE, 0, 0, NULL },
@@ -65,7 +66,7 @@ static const struct {
 	{ BYTES("250 a\rb\r\n"), SMTP_REPLY_BAD, 0, 0, NULL },
 	{ BYTES("250 a\0b\r\n"), SMTP_REPLY_BAD, 0, 0, NULL },
 	{ BYTES("250 \x1b[2J\r\n"), SMTP_REPLY_BAD, 0, 0, NULL },
-	{ BYTES("250 \xff\r\n"), SMTP_REPLY_BAD, 0, 0, NULL },
+	{ BYTES("250 \x7f\r\n"), SMTP_REPLY_BAD, 0, 0, NULL },
 	{ BYTES("+OK hello\r\n"), SMTP_REPLY_BAD, 0, 0, NULL },
 	{ BYTES("* OK IMAP4rev1\r\n"), SMTP_REPLY_BAD, 0, 0, NULL },
 };
