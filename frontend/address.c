@@ -40,6 +40,11 @@ bool address_local(const char *path, struct address *out)
 	return true;
 }
 
+bool address_equal(const struct address *a, const struct address *b)
+{
+	return a->len == b->len && memcmp(&a->u, &b->u, a->len) == 0;
+}
+
 bool address_sane(const struct address *address)
 {
 	if (address->len == 0)

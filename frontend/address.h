@@ -36,6 +36,7 @@ struct config_networks {
 bool address_parse(const char *text, unsigned port, struct address *out);
 /* A Unix socket; false when the path does not fit. */
 bool address_local(const char *path, struct address *out);
+bool address_equal(const struct address *, const struct address *);
 /* Whether family and length fit each other, for addresses that came in a message. */
 bool address_sane(const struct address *);
 

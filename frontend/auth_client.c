@@ -434,6 +434,11 @@ struct auth_client *auth_client_new(struct ev_loop *loop, double step_timeout,
 	return client;
 }
 
+void auth_client_set_timeout(struct auth_client *client, double step_timeout)
+{
+	client->step_timeout = step_timeout;
+}
+
 void auth_client_free(struct auth_client *client)
 {
 	if (!client)

@@ -26,6 +26,8 @@ struct auth_client_handlers {
 /* NULL without memory. The handlers are borrowed. */
 struct auth_client *auth_client_new(struct ev_loop *, double step_timeout,
 				    const struct auth_client_handlers *, void *owner);
+/* For the steps that begin from now on. */
+void auth_client_set_timeout(struct auth_client *, double step_timeout);
 void auth_client_free(struct auth_client *); /* no answers any more; NULL is fine */
 
 /* Takes fd, also when memory is out. An older incarnation of that index is gone with it. */

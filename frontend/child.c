@@ -23,6 +23,7 @@
 const char *const child_kind_names[CHILD_KINDS] = {
 	[CHILD_WORKER] = "worker",
 	[CHILD_AUTH] = "auth",
+	[CHILD_MONITOR] = "monitor",
 	[CHILD_CHECKER] = "checker",
 };
 
@@ -199,6 +200,7 @@ void child_main(int argc, char **argv)
 	static int (*const run[CHILD_KINDS])(const struct child_start *) = {
 		[CHILD_WORKER] = worker_run,
 		[CHILD_AUTH] = auth_process_run,
+		[CHILD_MONITOR] = monitor_run,
 		[CHILD_CHECKER] = checker_run,
 	};
 	struct child_start start;

@@ -1,11 +1,12 @@
 /* children - see children.h.
- * A child's life: ABSENT -> PREPARING -> PREPARED -> RUNNING -> LEAVING -> ABSENT, from any of them to LEAVING.
+ * A child's life: ABSENT -> PREPARING -> PREPARED -> RUNNING -> LEAVING -> ABSENT, from any of them to LEAVING. A running child stays
+ * RUNNING while it prepares a further generation.
  * A role that dies five times within ten seconds is started again only after a pause, which doubles from 1 to 30 s
  * until the role has been quiet for a minute.
  */
 #include "frontend/children.h"
+#include "frontend/children_talk.h"
 #include "frontend/log.h"
-#include "frontend/prepared.h"
 #include <assert.h>
 #include <errno.h>
 #include <signal.h>
@@ -14,9 +15,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define GENERATION      1    /* of the configuration */
-#define PREPARE_SECONDS 30.0 /* for a child to become ready */
+#define PREPARE_SECONDS 30.0 /* for a new child to become ready */
 #define LEAVE_SECONDS   10.0 /* for a process to end after its channel has */
+#define RETIRE_SECONDS  60.0 /* for one that is not needed to end what it has begun */
 #define DEATHS_WINDOW   10.0
 #define PAUSE_FIRST     1.0
 #define PAUSE_MAX       30.0
@@ -25,6 +26,15 @@
 static int child_start(struct child *);
 
 /* ---- state ---- */
+
+static void set_timer(struct child *child, ev_tstamp seconds)
+{
+	ev_timer_stop(child->all->loop, &child->timer);
+	if (seconds > 0) {
+		ev_timer_set(&child->timer, seconds, 0);
+		ev_timer_start(child->all->loop, &child->timer);
+	}
+}
 
 static void child_enter(struct child *child, enum child_state state, ev_tstamp seconds)
 {
@@ -38,29 +48,24 @@ static void child_enter(struct child *child, enum child_state state, ev_tstamp s
 
 	assert(from[state] & 1u << child->state);
 	child->state = state;
-	ev_timer_stop(child->all->loop, &child->timer);
-	if (seconds > 0) {
-		ev_timer_set(&child->timer, seconds, 0);
-		ev_timer_start(child->all->loop, &child->timer);
-	}
+	set_timer(child, seconds);
 }
 
-static bool child_is_wired(const struct child *child)
+bool child_is_wired(const struct child *child)
 {
 	return child->state == CHILD_PREPARED || child->state == CHILD_RUNNING;
 }
 
-static struct child *find_child(struct children *all, unsigned kind, unsigned index)
+struct child *child_find(struct children *all, unsigned kind, unsigned index)
 {
-	if (kind == CHILD_WORKER && index < all->workers)
-		return &all->items[index];
-	if (kind == CHILD_AUTH && index < all->count - all->workers)
-		return &all->items[all->workers + index];
+	for (unsigned i = 0; i < all->count; i++)
+		if (all->items[i].kind == kind && all->items[i].index == index)
+			return &all->items[i];
 	return NULL;
 }
 
-static void log_child(enum log_level level, const char *event, const struct child *child, pid_t pid,
-		      int status)
+void child_log(enum log_level level, const char *event, const struct child *child, pid_t pid,
+	       int status)
 {
 	struct log_line line;
 
@@ -76,178 +81,175 @@ static void log_child(enum log_level level, const char *event, const struct chil
 	log_end(&line);
 }
 
-/* ---- messages to children ---- */
-
-static void child_kill(const struct child *child)
+void child_kill(const struct child *child)
 {
 	if (child->pid > 0)
 		kill(child->pid, SIGKILL);
 }
 
-/* Sends and cleans up. A child that takes no more is of no use. */
-static void child_send(struct child *child, struct message_writer *writer, const int *fds,
-		       size_t nfds)
+/* ---- generations ---- */
+
+/* Nobody who lives and is to stay is still to answer. */
+static bool all_ready(const struct children *all)
 {
-	if (channel_is_open(&child->channel) &&
-	    (!message_end(writer, (uint8_t)nfds) ||
-	     channel_send(&child->channel, writer, fds, nfds) < 0))
-		child_kill(child);
-	message_writer_cleanup(writer);
-}
+	for (unsigned i = 0; i < all->count; i++) {
+		const struct child *child = &all->items[i];
 
-static void child_tell(struct child *child, enum control_type type, bool with_generation,
-		       const int *fds, size_t nfds)
-{
-	struct message_writer writer;
-
-	message_begin(&writer, CONTROL_MESSAGE_MAX, type);
-	if (with_generation)
-		message_put_u32(&writer, GENERATION);
-	child_send(child, &writer, fds, nfds);
-}
-
-static void child_tell_peer(struct child *child, enum control_type type, const struct child *peer,
-			    const int *fds, size_t nfds)
-{
-	struct message_writer writer;
-
-	message_begin(&writer, CONTROL_MESSAGE_MAX, type);
-	message_put_u8(&writer, (uint8_t)peer->kind);
-	message_put_u32(&writer, peer->index);
-	message_put_u32(&writer, peer->incarnation);
-	child_send(child, &writer, fds, nfds);
-}
-
-static void child_prepare(struct child *child)
-{
-	struct message_writer writer;
-
-	message_begin(&writer, CONTROL_MESSAGE_MAX, CONTROL_PREPARE);
-	message_put_u32(&writer, GENERATION);
-	config_encode(&writer, child->all->config, child->kind);
-	child_send(child, &writer, NULL, 0);
-	if (child->kind != CHILD_WORKER)
-		return;
-	for (size_t i = 0; i < child->all->listening->count; i++) {
-		int fd = listening_socket(child->all->listening, i, child->index);
-
-		message_begin(&writer, CONTROL_MESSAGE_MAX, CONTROL_LISTENER);
-		message_put_u32(&writer, (uint32_t)i);
-		child_send(child, &writer, &fd, 1);
+		if (child->state != CHILD_ABSENT && child->state != CHILD_LEAVING &&
+		    child->wanted && !child->ready)
+			return false;
 	}
+	return true;
 }
 
-/* A work channel to every peer that is there; each end is told who the other is. */
-static void child_wire(struct child *child)
+static void consider_prepared(struct children *all)
+{
+	if (all->next.number != 0 && all_ready(all))
+		all->handlers->prepared(all);
+}
+
+static void commit_child(struct child *child)
+{
+	child_tell_generation(child, CONTROL_COMMIT, child->given);
+	if (child->state == CHILD_PREPARED)
+		child_enter(child, CHILD_RUNNING, 0);
+}
+
+void child_answered(struct child *child)
 {
 	struct children *all = child->all;
 
-	for (unsigned i = 0; i < all->count; i++) {
-		struct child *peer = &all->items[i];
-		int fds[2];
-
-		if (peer->kind == child->kind || !child_is_wired(peer))
-			continue;
-		if (channel_pair(fds) < 0) {
-			log_event(LOG_LEVEL_ERROR, "supervisor", "cannot make a work channel: %s",
-				  strerror(errno));
+	if (child->state == CHILD_PREPARING) {
+		if (!child_wire(child)) {
 			child_kill(child);
 			return;
 		}
-		child_tell_peer(peer, CONTROL_PEER_UP, child, &fds[0], 1);
-		child_tell_peer(child, CONTROL_PEER_UP, peer, &fds[1], 1);
-		close(fds[0]);
-		close(fds[1]);
+		child_enter(child, CHILD_PREPARED, 0);
+		if (all->next.number == 0) {
+			commit_child(child);
+			child_log(LOG_LEVEL_INFO, "child_started", child, child->pid, 0);
+		}
 	}
+	consider_prepared(all);
 }
 
-static void child_unwire(struct child *child)
+/* How many authentication processes are to be there. */
+static unsigned count_wanted(const struct children *all, enum child_kind kind)
 {
-	struct children *all = child->all;
+	unsigned wanted = 0;
 
 	for (unsigned i = 0; i < all->count; i++)
-		if (all->items[i].kind != child->kind && child_is_wired(&all->items[i]))
-			child_tell_peer(&all->items[i], CONTROL_PEER_DOWN, child, NULL, 0);
+		wanted += all->items[i].kind == kind && all->items[i].wanted;
+	return wanted;
 }
 
-/* ---- messages from children ---- */
-
-static void child_ready(struct child *child, struct message_reader *reader)
+static void dismiss(struct child *child)
 {
-	struct children *all = child->all;
-	uint32_t generation = message_get_u32(reader);
-
-	if (child->state != CHILD_PREPARING || generation != GENERATION || reader->failed) {
+	child->wanted = false;
+	if (child->state == CHILD_RUNNING) {
+		child_retire(child);
+		set_timer(child, RETIRE_SECONDS);
+	} else if (child->state == CHILD_ABSENT) {
+		set_timer(child, 0);
+	} else {
 		child_kill(child);
-		return;
 	}
-	if (child->kind == CHILD_CHECKER) {
-		const char *version = message_get_string(reader);
+}
 
-		child_enter(child, CHILD_PREPARED, LEAVE_SECONDS);
-		all->handlers->checked(all, version ? version : "");
-		return;
+/* To the least number that the configuration wants. */
+static void raise_auth(struct children *all, const struct config *config)
+{
+	unsigned wanted = count_wanted(all, CHILD_AUTH);
+
+	for (unsigned i = 0; i < all->count && wanted < (unsigned)config->auth.processes_min; i++)
+		if (all->items[i].kind == CHILD_AUTH && !all->items[i].wanted &&
+		    all->items[i].state == CHILD_ABSENT) {
+			all->items[i].wanted = true;
+			wanted++;
+		}
+}
+
+/* To the greatest number that it allows. */
+static void lower_auth(struct children *all, const struct config *config)
+{
+	unsigned wanted = count_wanted(all, CHILD_AUTH);
+
+	for (unsigned i = all->count; i-- > 0 && wanted > (unsigned)config->auth.processes_max;)
+		if (all->items[i].kind == CHILD_AUTH && all->items[i].wanted) {
+			dismiss(&all->items[i]);
+			wanted--;
+		}
+}
+
+int children_prepare(struct children *all, const struct config *config,
+		     const struct listening *listening)
+{
+	bool first = all->now.number == 0;
+
+	all->next = (struct children_setup) { all->now.number + 1, config, listening };
+	raise_auth(all, config);
+	for (unsigned i = 0; i < all->count; i++) {
+		struct child *child = &all->items[i];
+
+		if (child->state == CHILD_ABSENT && child->wanted && !ev_is_active(&child->timer)) {
+			if (child_start(child) < 0 && first)
+				return -1;
+			if (child->state == CHILD_ABSENT)
+				child_enter(child, CHILD_ABSENT, PAUSE_FIRST);
+		} else if (child->state == CHILD_PREPARING || child_is_wired(child)) {
+			child_give(child, &all->next);
+		}
 	}
-	child_wire(child);
-	child_enter(child, CHILD_PREPARED, 0);
-	if (all->committed) {
-		child_tell(child, CONTROL_COMMIT, true, NULL, 0);
-		child_enter(child, CHILD_RUNNING, 0);
-		log_child(LOG_LEVEL_INFO, "child_started", child, child->pid, 0);
-		return;
-	}
+	return 0;
+}
+
+void children_kill_unready(struct children *all)
+{
 	for (unsigned i = 0; i < all->count; i++)
-		if (all->items[i].state != CHILD_PREPARED)
-			return;
-	all->handlers->prepared(all);
+		if (child_is_wired(&all->items[i]) && !all->items[i].ready)
+			child_kill(&all->items[i]);
 }
 
-static void child_failed(struct child *child, struct message_reader *reader)
+void children_commit(struct children *all)
 {
-	struct config_faults faults = { 0 };
+	bool first = all->now.number == 0;
 
-	message_get_u32(reader); /* generation */
-	prepared_faults(reader, &faults);
-	child->all->handlers->failed(child->all, child, &faults);
-	config_faults_cleanup(&faults);
-	child_tell(child, CONTROL_STOP, false, NULL, 0);
-}
+	assert(all->next.number != 0);
+	all->now = all->next;
+	all->next = (struct children_setup) { 0 };
+	all->restarting = true;
+	for (unsigned i = 0; i < all->count; i++) {
+		struct child *child = &all->items[i];
+		bool new = child->state == CHILD_PREPARED;
 
-/* Only a worker may complain, and only about the incarnation that it knew. */
-static void child_complains(struct child *child, struct message_reader *reader)
-{
-	unsigned kind = message_get_u8(reader);
-	unsigned index = message_get_u32(reader), incarnation = message_get_u32(reader);
-	struct child *peer = find_child(child->all, kind, index);
-
-	if (!message_done(reader) || child->kind != CHILD_WORKER || kind != CHILD_AUTH || !peer) {
-		child_kill(child);
-		return;
+		if (!child_is_wired(child) || !child->ready)
+			continue;
+		commit_child(child);
+		if (new && !first)
+			child_log(LOG_LEVEL_INFO, "child_started", child, child->pid, 0);
 	}
-	if (peer->incarnation != incarnation || !child_is_wired(peer))
-		return;
-	log_child(LOG_LEVEL_ERROR, "child_stuck", peer, peer->pid, 0);
-	child_kill(peer);
+	lower_auth(all, all->now.config);
 }
 
-static void on_message(struct channel *channel, unsigned type, struct message_reader *reader,
-		       int *fds, size_t nfds)
+void children_abort(struct children *all)
 {
-	struct child *child = channel->owner;
+	uint32_t number = all->next.number;
 
-	switch (type) {
-	case CONTROL_READY:
-		child_ready(child, reader);
-		break;
-	case CONTROL_FAILED:
-		child_failed(child, reader);
-		break;
-	case CONTROL_STUCK:
-		child_complains(child, reader);
-		break;
-	default:
-		child_kill(child);
+	all->next = (struct children_setup) { 0 };
+	for (unsigned i = 0; i < all->count; i++) {
+		struct child *child = &all->items[i];
+
+		if (child->given != number)
+			continue;
+		if (child->state == CHILD_RUNNING) {
+			child_tell_generation(child, CONTROL_ABORT, number);
+			child->given = all->now.number;
+			child->ready = true;
+		} else {
+			child_kill(child);
+		}
 	}
+	lower_auth(all, all->now.config);
 }
 
 /* ---- end and restart ---- */
@@ -286,13 +288,13 @@ static void child_restart(struct child *child)
 		child_enter(child, CHILD_ABSENT, pause);
 }
 
-static void child_leave(struct child *child)
+void child_leave(struct child *child)
 {
 	if (child->state != CHILD_LEAVING) {
 		bool wired = child_is_wired(child);
 
 		child_enter(child, CHILD_LEAVING, LEAVE_SECONDS);
-		if (wired && child->kind != CHILD_CHECKER)
+		if (wired)
 			child_unwire(child);
 	}
 }
@@ -307,14 +309,13 @@ static void child_over(struct child *child, int status)
 	if (child->kind == CHILD_WORKER)
 		limit_clear(all->limits, child->index);
 	all->handlers->over(all, child, status);
-	if (all->restarting && child->kind != CHILD_CHECKER)
+	if (all->restarting && child->wanted)
 		child_restart(child);
+	consider_prepared(all);
 }
 
-static void on_closed(struct channel *channel, const char *why)
+void child_gone(struct child *child)
 {
-	struct child *child = channel->owner;
-
 	child_leave(child);
 	if (child->pid == 0)
 		child_over(child, child->status);
@@ -339,11 +340,12 @@ static void on_reaped(struct ev_loop *loop, ev_child *watcher, int events)
 	if (!child || (!WIFEXITED(status) && !WIFSIGNALED(status)))
 		return;
 
-	bool wanted = !all->restarting && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	bool asked = WIFEXITED(status) && WEXITSTATUS(status) == 0 &&
+		     (!all->restarting || !child->wanted);
 
 	if (child->kind != CHILD_CHECKER || WIFSIGNALED(status))
-		log_child(wanted ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR,
-			  wanted ? "child_ended" : "child_died", child, child->pid, status);
+		child_log(asked ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR,
+			  asked ? "child_ended" : "child_died", child, child->pid, status);
 	child->pid = 0;
 	child->status = status;
 	child_leave(child);
@@ -357,7 +359,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 
 	if (child->state != CHILD_ABSENT)
 		child_kill(child);
-	else if (child->all->restarting && child_start(child) < 0)
+	else if (child->all->restarting && child->wanted && child_start(child) < 0)
 		child_enter(child, CHILD_ABSENT, PAUSE_MAX);
 }
 
@@ -377,10 +379,21 @@ static unsigned next_incarnation(struct children *all)
 	return all->last_incarnation;
 }
 
+static void give_first(struct child *child)
+{
+	struct children *all = child->all;
+	const struct children_setup checked = { .config = all->checking };
+
+	if (child->kind == CHILD_CHECKER)
+		child_give(child, &checked);
+	else
+		child_give(child, all->next.number != 0 ? &all->next : &all->now);
+}
+
 static int child_start(struct child *child)
 {
-	static const struct channel_handlers handlers = { on_message, on_closed };
 	struct children *all = child->all;
+	bool counts = child->kind == CHILD_WORKER || child->kind == CHILD_MONITOR;
 	int fds[2];
 
 	if (channel_pair(fds) < 0)
@@ -393,7 +406,7 @@ static int child_start(struct child *child)
 		.incarnation = child->incarnation,
 		.channel = fds[1],
 		.log = all->log,
-		.shared = child->kind == CHILD_WORKER ? all->shared : -1,
+		.shared = counts ? all->shared : -1,
 		.uid = all->accounts[child->kind].uid,
 		.gid = all->accounts[child->kind].gid,
 	};
@@ -408,12 +421,44 @@ static int child_start(struct child *child)
 	child_enter(child, CHILD_PREPARING, PREPARE_SECONDS);
 	/* without memory: as if the channel had ended at once; the process sees the end and goes */
 	if (channel_init(&child->channel, all->loop, fds[0], CONTROL_MESSAGE_MAX, CONTROL_QUEUE_MAX,
-			 &handlers, child) < 0) {
+			 &children_talk_handlers, child) < 0) {
 		child_leave(child);
 		return 0;
 	}
-	child_prepare(child);
+	give_first(child);
 	return 0;
+}
+
+/* One at a time: while one is on its way more would not help. */
+void child_busy(struct children *all, enum child_kind kind)
+{
+	struct child *free = NULL;
+
+	if (!all->restarting ||
+	    count_wanted(all, kind) >= (unsigned)all->now.config->auth.processes_max)
+		return;
+	for (unsigned i = 0; i < all->count; i++) {
+		struct child *child = &all->items[i];
+
+		if (child->kind != kind)
+			continue;
+		if (child->wanted && child->state != CHILD_RUNNING)
+			return;
+		if (!child->wanted && child->state == CHILD_ABSENT && !free)
+			free = child;
+	}
+	if (free && child_start(free) == 0)
+		free->wanted = true;
+}
+
+void child_idle(struct child *child)
+{
+	const struct children *all = child->all;
+
+	if (child->kind == CHILD_AUTH && child->state == CHILD_RUNNING && child->wanted &&
+	    all->next.number == 0 &&
+	    count_wanted(all, CHILD_AUTH) > (unsigned)all->now.config->auth.processes_min)
+		dismiss(child);
 }
 
 static void child_init(struct child *child, struct children *all, enum child_kind kind,
@@ -422,6 +467,7 @@ static void child_init(struct child *child, struct children *all, enum child_kin
 	child->all = all;
 	child->kind = kind;
 	child->index = index;
+	child->wanted = kind == CHILD_WORKER || kind == CHILD_MONITOR;
 	child->channel.fd = -1;
 	ev_timer_init(&child->timer, on_timer, 0, 0);
 	child->timer.data = child;
@@ -429,19 +475,23 @@ static void child_init(struct child *child, struct children *all, enum child_kin
 
 int children_init(struct children *all, unsigned workers)
 {
+	struct child *item;
+
 	child_init(&all->checker, all, CHILD_CHECKER, 0);
 	if (spawn_init(&all->spawner) < 0)
 		return -1;
-	all->items = calloc(workers + CHILDREN_AUTH, sizeof(*all->items));
+	all->count = workers + CONFIG_AUTH_PROCESSES_MAX + 1;
+	item = all->items = calloc(all->count, sizeof(*all->items));
 	if (!all->items) {
 		spawn_cleanup(&all->spawner);
 		return -1;
 	}
 	all->workers = workers;
-	all->count = workers + CHILDREN_AUTH;
-	for (unsigned i = 0; i < all->count; i++)
-		child_init(&all->items[i], all, i < workers ? CHILD_WORKER : CHILD_AUTH,
-			   i < workers ? i : i - workers);
+	for (unsigned i = 0; i < workers; i++)
+		child_init(item++, all, CHILD_WORKER, i);
+	for (unsigned i = 0; i < CONFIG_AUTH_PROCESSES_MAX; i++)
+		child_init(item++, all, CHILD_AUTH, i);
+	child_init(item, all, CHILD_MONITOR, 0);
 	ev_child_init(&all->reaper, on_reaped, 0, 0);
 	all->reaper.data = all;
 	ev_child_start(all->loop, &all->reaper);
@@ -461,27 +511,13 @@ void children_cleanup(struct children *all)
 	spawn_cleanup(&all->spawner);
 }
 
-int children_check(struct children *all)
+int children_check(struct children *all, const struct config *config)
 {
+	all->checking = config;
 	return child_start(&all->checker);
 }
 
-int children_start(struct children *all)
-{
-	for (unsigned i = 0; i < all->count; i++)
-		if (child_start(&all->items[i]) < 0)
-			return -1;
-	return 0;
-}
-
-void children_commit(struct children *all)
-{
-	all->committed = all->restarting = true;
-	for (unsigned i = 0; i < all->count; i++) {
-		child_tell(&all->items[i], CONTROL_COMMIT, true, NULL, 0);
-		child_enter(&all->items[i], CHILD_RUNNING, 0);
-	}
-}
+/* ---- all of them ---- */
 
 unsigned children_alive_of(const struct children *all, enum child_kind kind)
 {
@@ -494,24 +530,27 @@ unsigned children_alive_of(const struct children *all, enum child_kind kind)
 
 unsigned children_alive(const struct children *all)
 {
-	return children_alive_of(all, CHILD_WORKER) + children_alive_of(all, CHILD_AUTH) +
-	       (all->checker.state != CHILD_ABSENT);
+	unsigned alive = all->checker.state != CHILD_ABSENT;
+
+	for (unsigned i = 0; i < all->count; i++)
+		alive += all->items[i].state != CHILD_ABSENT;
+	return alive;
 }
 
 void children_tell(struct children *all, enum child_kind kind, enum control_type type)
 {
 	for (unsigned i = 0; i < all->count; i++)
 		if (kind == CHILD_KINDS || all->items[i].kind == kind)
-			child_tell(&all->items[i], type, false, NULL, 0);
+			child_tell(&all->items[i], type, NULL, 0);
 	if (kind == CHILD_KINDS || kind == CHILD_CHECKER)
-		child_tell(&all->checker, type, false, NULL, 0);
+		child_tell(&all->checker, type, NULL, 0);
 }
 
 void children_give_log(struct children *all, int fd)
 {
 	all->log = fd;
 	for (unsigned i = 0; i < all->count; i++)
-		child_tell(&all->items[i], CONTROL_LOG, false, &fd, 1);
+		child_tell(&all->items[i], CONTROL_LOG, &fd, 1);
 }
 
 void children_kill(struct children *all)

@@ -1,7 +1,8 @@
-/* children - the supervisor's table of processes: start, wiring, death, restart.
+/* children - the supervisor's table of processes: start, wiring, configuration, death, restart.
  * Invariants: a child is over when its process has been reaped and its channel has ended, in either order, so its last words
- * are heard; one setter of its state (children.c, child_enter); work channels exist between prepared children only
- * and both ends hear of a death; an incarnation is never 0 and never that of another living child.
+ * are heard; one setter of its state (child_enter); work channels exist between prepared children only and both ends
+ * hear of a death; an incarnation is never 0 and never that of another living child. While a generation is being
+ * prepared every child that starts is given that one; whoever is not ready when it is committed has never served another.
  */
 #ifndef FRONTEND_CHILDREN_H
 #define FRONTEND_CHILDREN_H
@@ -13,11 +14,9 @@
 #include "frontend/listening.h"
 #include "frontend/spawn.h"
 
-#define CHILDREN_AUTH 2 /* authentication processes */
-
 enum child_state {
 	CHILD_ABSENT,    /* no process; perhaps waiting for its restart */
-	CHILD_PREPARING, /* started, PREPARE sent */
+	CHILD_PREPARING, /* started, its first PREPARE sent */
 	CHILD_PREPARED,  /* READY has come, wired to its peers, waits for COMMIT */
 	CHILD_RUNNING,
 	CHILD_LEAVING, /* its channel has ended, or its process: the other is awaited */
@@ -30,11 +29,14 @@ struct child {
 	enum child_kind kind;
 	unsigned index, incarnation;
 	enum child_state state;
-	pid_t pid;  /* 0: reaped */
-	int status; /* of waitpid(), once reaped */
+	bool wanted;    /* to be there: started again when it dies */
+	bool ready;     /* has answered READY for the generation that it was given last */
+	uint32_t given; /* that generation */
+	pid_t pid;      /* 0: reaped */
+	int status;     /* of waitpid(), once reaped */
 	struct channel channel;
-	ev_timer
-		timer; /* PREPARING, LEAVING: until it is killed; ABSENT: until it is started again */
+	/* PREPARING, LEAVING: until it is killed; ABSENT: until it is started again */
+	ev_timer timer;
 };
 
 /* How often a role dies. */
@@ -45,8 +47,15 @@ struct child_role {
 	ev_tstamp last;
 };
 
+/* One generation of what children are given; number 0: none. Borrowed. */
+struct children_setup {
+	uint32_t number;
+	const struct config *config;
+	const struct listening *listening;
+};
+
 struct children_handlers {
-	/* All children of the first start are prepared: children_commit() lets them begin. */
+	/* Everyone is ready for the next generation: children_commit() or children_abort(). */
 	void (*prepared)(struct children *);
 	/* The checker's answer: the TLS library's version. */
 	void (*checked)(struct children *, const char *version);
@@ -60,29 +69,38 @@ struct children {
 	struct ev_loop *loop;
 	const struct children_handlers *handlers;
 	void *owner;
-	const struct config *config;
-	const struct listening *listening;
+	struct children_setup now, next; /* in force; being prepared */
+	const struct config *checking;   /* what the checker is given */
 	struct limit_map *limits;
 	struct spawner spawner;
 	int log, shared; /* descriptors that children get */
 	struct account accounts[CHILD_KINDS];
 	ev_child reaper;
 	struct child checker;
-	struct child *items; /* workers, then authentication processes */
+	struct child *items; /* workers, then room for authentication processes, then the monitor */
 	unsigned workers, count;
 	unsigned last_incarnation;
-	bool committed;  /* who becomes ready may begin at once */
 	bool restarting; /* who dies is started again */
 	struct child_role roles[CHILD_KINDS];
 };
 
-/* 0, or -1 with errno. The caller has zeroed it and set loop, handlers, owner, config, log, shared and accounts. */
+/* 0, or -1 with errno. The caller has zeroed it and set loop, handlers, owner, log, shared and accounts. */
 int children_init(struct children *, unsigned workers);
 void children_cleanup(struct children *); /* none may be alive */
 
-int children_check(struct children *); /* starts the checker; 0, or -1 with errno */
-int children_start(struct children *); /* starts all others; 0, or -1 with errno */
+int children_check(struct children *,
+		   const struct config *); /* starts the checker; 0, or -1 with errno */
+
+/* Gives the next generation to everyone who is there, and starts who is missing. The number is one more than the last. 0, or -1 with
+ * errno when a process cannot be started at the very first time. */
+int children_prepare(struct children *, const struct config *, const struct listening *);
+/* Kills who has not answered; the others wait for children_commit(). */
+void children_kill_unready(struct children *);
+/* The next generation is in force; the caller may free the one before. */
 void children_commit(struct children *);
+/* The next generation is dropped: who knows no other is started again. */
+void children_abort(struct children *);
+
 unsigned children_alive(const struct children *); /* the checker too */
 unsigned children_alive_of(const struct children *, enum child_kind);
 

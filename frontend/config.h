@@ -62,7 +62,8 @@ struct config_server {
 		address; /* resolved by config_resolve(); len 0 when the name does not resolve */
 };
 
-#define CONFIG_SERVERS_MAX 64 /* of one pool, a name with several addresses counting as several */
+#define CONFIG_AUTH_PROCESSES_MAX 64
+#define CONFIG_SERVERS_MAX        64 /* of one pool, a name with several addresses counting as several */
 
 struct config_pool {
 	struct config_source source;
@@ -116,6 +117,7 @@ struct config {
 	struct {
 		int source;
 		struct config_strings mechanisms;
+		int processes_min, processes_max;
 	} auth;
 	struct {
 		struct config_pool *items;
@@ -156,6 +158,10 @@ struct config *config_load(const char *path, struct config_faults *);
 void config_free(struct config *); /* wipes; NULL is fine */
 /* Wipes the text of private keys, once whoever uses them has made his own of it. */
 void config_forget_keys(struct config *);
+
+/* Options that cannot change without a restart keep the value of `running`. Returns the names of those that would have changed, joined by
+ * ", ", in the new configuration's memory; "" if none. */
+const char *config_keep_running(struct config *, const struct config *running);
 
 /* The part that a child of that kind may see, appended to a message, and back. CHILD_CHECKER sees what a worker sees.
  * config_decode() returns NULL when it is malformed. */

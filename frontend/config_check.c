@@ -63,6 +63,16 @@ static void count_workers(struct config *config)
 		config->workers = cores < 1 ? 1 : cores > 256 ? 256 : (int)cores;
 }
 
+static void check_processes(struct config_loader *loader)
+{
+	const struct config *config = loader->config;
+
+	if (config->auth.processes_min > config->auth.processes_max)
+		config_error_at(loader, &config->auth.processes_min, NULL,
+				"auth.processes: min (%d) is more than max (%d)",
+				config->auth.processes_min, config->auth.processes_max);
+}
+
 /* ---- listeners ---- */
 
 static void check_listener_certificate(struct config_loader *loader,
@@ -214,6 +224,7 @@ void config_check(struct config_loader *loader)
 	count_workers(config);
 	check_listeners(loader);
 	check_mechanisms(loader);
+	check_processes(loader);
 	config_check_backends(loader);
 	check_limits(loader);
 }

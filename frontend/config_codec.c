@@ -3,8 +3,7 @@
  * bytes that several values share travel once; whatever is decoded has its type, range and number checked again.
  */
 #include "frontend/arena.h"
-#include "frontend/config.h"
-#include "frontend/option.h"
+#include "frontend/config_load.h"
 
 #include <string.h>
 
@@ -33,12 +32,21 @@ struct decoder {
 
 static unsigned section_of(enum child_kind kind)
 {
-	return kind == CHILD_AUTH ? SECTION_AUTH : SECTION_WORKER;
+	switch (kind) {
+	case CHILD_AUTH:
+		return SECTION_AUTH;
+	case CHILD_MONITOR:
+		return SECTION_MONITOR;
+	default:
+		return SECTION_WORKER;
+	}
 }
 
+/* `section` 0: every row, for the supervisor itself. */
 static bool row_travels(const struct option *row, unsigned section)
 {
-	return (row->sections & section) != 0 && !(row->flags & OPTION_UNAVAILABLE);
+	return (section == 0 || (row->sections & section) != 0) &&
+	       !(row->flags & OPTION_UNAVAILABLE);
 }
 
 /* ---- encode ---- */
@@ -149,6 +157,15 @@ void config_encode(struct message_writer *writer, const struct config *config, e
 
 	e.scratch = arena_new();
 	encode_rows(&e, option_table, config);
+	arena_free(e.scratch);
+}
+
+void config_encode_row(struct message_writer *writer, const struct option *row, const void *base)
+{
+	struct encoder e = { .writer = writer };
+
+	e.scratch = arena_new();
+	encode_row(&e, row, base);
 	arena_free(e.scratch);
 }
 
@@ -351,16 +368,22 @@ static void decode_rows(struct decoder *d, const struct option *rows, void *base
 			decode_row(d, row, base);
 }
 
-/* What a worker relies on beyond single values: a certificate for each listener, routes to pools that exist. */
-static bool worker_section_sane(const struct config *config)
+bool config_decode_row(struct message_reader *reader, const struct option *row, void *base,
+		       struct arena *arena)
 {
-	bool common = config->tls.certificates.count > 0;
+	struct decoder d = { .reader = reader, .arena = arena };
 
-	if (config->listeners.count == 0 || config->pools.count == 0 || config->routes.count == 0)
+	d.scratch = arena_new();
+	decode_row(&d, row, base);
+	arena_free(d.scratch);
+	return !d.malformed && message_done(reader);
+}
+
+/* What is relied on beyond single values: routes to pools that exist. */
+static bool routes_sane(const struct config *config)
+{
+	if (config->pools.count == 0 || config->routes.count == 0)
 		return false;
-	for (size_t i = 0; i < config->listeners.count; i++)
-		if (!common && config->listeners.items[i].certificates.count == 0)
-			return false;
 	for (size_t i = 0; i < config->routes.count; i++)
 		for (int protocol = 0; protocol < PROTOCOLS; protocol++) {
 			int pool = config->routes.items[i].pools[protocol];
@@ -369,6 +392,17 @@ static bool worker_section_sane(const struct config *config)
 				return false;
 		}
 	return true;
+}
+
+/* A certificate for each listener. */
+static bool listeners_sane(const struct config *config)
+{
+	bool common = config->tls.certificates.count > 0;
+
+	for (size_t i = 0; i < config->listeners.count; i++)
+		if (!common && config->listeners.items[i].certificates.count == 0)
+			return false;
+	return config->listeners.count > 0;
 }
 
 struct config *config_decode(struct message_reader *reader, enum child_kind kind)
@@ -381,8 +415,8 @@ struct config *config_decode(struct message_reader *reader, enum child_kind kind
 	d.scratch = arena_new();
 	decode_rows(&d, option_table, config);
 	arena_free(d.scratch);
-	if (!d.malformed && !reader->failed &&
-	    (d.section != SECTION_WORKER || worker_section_sane(config)))
+	if (!d.malformed && !reader->failed && (d.section == SECTION_AUTH || routes_sane(config)) &&
+	    (d.section != SECTION_WORKER || listeners_sane(config)))
 		return config;
 	config_free(config);
 	return NULL;

@@ -61,6 +61,11 @@ bool config_scan(struct config_faults *, const char *file, const char *text, siz
 /* The top level of one file, over what other files have set. */
 void config_apply(struct config_loader *, struct config_setting_t *root, const char *file);
 
+/* ---- one row by the codec (config_codec.c) ---- */
+
+void config_encode_row(struct message_writer *, const struct option *, const void *base);
+bool config_decode_row(struct message_reader *, const struct option *, void *base, struct arena *);
+
 /* ---- what the configuration names (config_files.c), and the check of the whole (config_check*.c) ---- */
 
 void config_read_files(struct config_loader *);

@@ -86,7 +86,8 @@ static void print_rows(FILE *out, struct arena *arena, const struct option *rows
 		print_type(out, row);
 		fputs(" | ", out);
 		print_default(out, row);
-		fprintf(out, " | %s |\n", row->help);
+		fprintf(out, " | %s%s |\n", row->help,
+			row->flags & OPTION_RESTART ? " A change needs a restart." : "");
 		if (row->rows != NULL)
 			print_rows(out, arena, row->rows,
 				   arena_format(arena, "%s%s%s.", prefix, row->name,

@@ -5,10 +5,13 @@
 #include "frontend/config.h"
 #include "frontend/option.h"
 
-#define WORKER SECTION_WORKER
-#define AUTH   SECTION_AUTH
-#define BOTH   (SECTION_WORKER | SECTION_AUTH)
-#define WEEK   604800
+#define WORKER  SECTION_WORKER
+#define AUTH    SECTION_AUTH
+#define MONITOR SECTION_MONITOR
+#define BOTH    (SECTION_WORKER | SECTION_AUTH)
+#define POOLS   (SECTION_WORKER | SECTION_MONITOR) /* who connects to the servers */
+#define EVERY   (SECTION_WORKER | SECTION_AUTH | SECTION_MONITOR)
+#define WEEK    604800
 #define END                                                                                        \
 	{                                                                                          \
 		.name = NULL                                                                       \
@@ -16,7 +19,7 @@
 #define SOURCE                                                                                     \
 	{                                                                                          \
 		.name = "source", .type = OPTION_SOURCE, .flags = OPTION_INTERNAL,                 \
-		.sections = WORKER                                                                 \
+		.sections = POOLS                                                                  \
 	}
 #define MISSING(option, kind)                                                                      \
 	{                                                                                          \
@@ -180,15 +183,15 @@ static const struct option server_rows[] = {
 	  .type = OPTION_STRING,
 	  .offset = AT(host),
 	  .flags = OPTION_REQUIRED,
-	  .sections = WORKER,
+	  .sections = POOLS,
 	  .min = 1,
 	  .max = 255,
 	  .help = "Name or address of the server, or the path of a Unix socket; a name is looked "
-		  "up once, at start, and all of its addresses are tried." },
+		  "up once, when the configuration is read, and all of its addresses are tried." },
 	{ .name = "port",
 	  .type = OPTION_INT,
 	  .offset = AT(port),
-	  .sections = WORKER,
+	  .sections = POOLS,
 	  .min = 1,
 	  .max = 65535,
 	  .shown = "none",
@@ -196,7 +199,7 @@ static const struct option server_rows[] = {
 	{ .name = "name",
 	  .type = OPTION_STRING,
 	  .offset = AT(name),
-	  .sections = WORKER,
+	  .sections = POOLS,
 	  .min = 1,
 	  .max = 255,
 	  .text = "",
@@ -206,7 +209,7 @@ static const struct option server_rows[] = {
 	  .type = OPTION_ADDRESS,
 	  .offset = AT(address),
 	  .flags = OPTION_INTERNAL,
-	  .sections = WORKER },
+	  .sections = POOLS },
 	END,
 };
 #undef AT
@@ -218,7 +221,7 @@ static const struct option pool_rows[] = {
 	  .type = OPTION_STRING,
 	  .offset = AT(name),
 	  .flags = OPTION_REQUIRED,
-	  .sections = WORKER,
+	  .sections = POOLS,
 	  .min = 1,
 	  .max = 64,
 	  .help = "How routes and the log call this pool." },
@@ -226,14 +229,14 @@ static const struct option pool_rows[] = {
 	  .type = OPTION_WORD,
 	  .offset = AT(protocol),
 	  .flags = OPTION_REQUIRED,
-	  .sections = WORKER,
+	  .sections = POOLS,
 	  .words = protocols,
 	  .help = "What its servers speak." },
 	{ .name = "servers",
 	  .type = OPTION_LIST,
 	  .offset = AT(servers),
 	  .flags = OPTION_REQUIRED,
-	  .sections = WORKER,
+	  .sections = POOLS,
 	  .min = 1,
 	  .max = CONFIG_SERVERS_MAX,
 	  .rows = server_rows,
@@ -243,14 +246,14 @@ static const struct option pool_rows[] = {
 	  .type = OPTION_WORD,
 	  .offset = AT(tls),
 	  .flags = OPTION_REQUIRED,
-	  .sections = WORKER,
+	  .sections = POOLS,
 	  .words = backend_tls,
 	  .help = "TLS towards the servers: `implicit`, `starttls` (required, never skipped) or "
 		  "`none` (loopback and Unix sockets only, unless `plaintext_ok`)." },
 	{ .name = "verify",
 	  .type = OPTION_WORD,
 	  .offset = AT(verify),
-	  .sections = WORKER,
+	  .sections = POOLS,
 	  .words = backend_verify,
 	  .number = VERIFY_CA,
 	  .help = "`ca`: the certificate must come from a known authority and carry the server's "
@@ -258,7 +261,7 @@ static const struct option pool_rows[] = {
 	{ .name = "ca",
 	  .type = OPTION_PATH,
 	  .offset = AT(ca),
-	  .sections = WORKER,
+	  .sections = POOLS,
 	  .min = 1,
 	  .max = 4096,
 	  .text = "/etc/ssl/certs/ca-certificates.crt",
@@ -266,19 +269,19 @@ static const struct option pool_rows[] = {
 	{ .name = "plaintext_ok",
 	  .type = OPTION_BOOL,
 	  .offset = AT(plaintext_ok),
-	  .sections = WORKER,
+	  .sections = POOLS,
 	  .help = "Allows `tls = \"none\"` over a network; passwords and mail can then be read on "
 		  "the way to the server." },
 	{ .name = "login",
 	  .type = OPTION_WORD,
 	  .offset = AT(login),
-	  .sections = WORKER,
+	  .sections = POOLS,
 	  .words = logins,
 	  .help = "`password`: log in with what the user gave." },
 	{ .name = "capabilities",
 	  .type = OPTION_STRINGS,
 	  .offset = AT(capabilities),
-	  .sections = WORKER,
+	  .sections = POOLS,
 	  .max = 16,
 	  .help = "What the servers can do, shown before login: of submission `SIZE n`, "
 		  "`8BITMIME`, `SMTPUTF8`, `DSN`, `ENHANCEDSTATUSCODES`; of POP3 `TOP`, `UIDL`, "
@@ -287,7 +290,7 @@ static const struct option pool_rows[] = {
 	  .type = OPTION_BLOB,
 	  .offset = AT(ca_pem),
 	  .flags = OPTION_INTERNAL,
-	  .sections = WORKER },
+	  .sections = POOLS },
 	END,
 };
 #undef AT
@@ -297,13 +300,13 @@ static const struct option pool_rows[] = {
 	{ .name = protocol,                                                                        \
 	  .type = OPTION_STRING,                                                                   \
 	  .offset = AT(names[id]),                                                                 \
-	  .sections = WORKER,                                                                      \
+	  .sections = POOLS,                                                                       \
 	  .min = 1,                                                                                \
 	  .max = 64,                                                                               \
 	  .help = line },                                                                          \
 	{                                                                                          \
 		.name = protocol "_pool", .type = OPTION_INT, .offset = AT(pools[id]),             \
-		.flags = OPTION_INTERNAL, .sections = WORKER, .min = -1, .max = 63, .number = -1   \
+		.flags = OPTION_INTERNAL, .sections = POOLS, .min = -1, .max = 63, .number = -1    \
 	}
 static const struct option route_rows[] = {
 	SOURCE,
@@ -338,6 +341,24 @@ static const struct option tls_rows[] = {
 	END,
 };
 
+static const struct option process_rows[] = {
+	{ .name = "min",
+	  .type = OPTION_INT,
+	  .offset = AT(auth.processes_min),
+	  .min = 1,
+	  .max = CONFIG_AUTH_PROCESSES_MAX,
+	  .number = 2,
+	  .help = "Always there." },
+	{ .name = "max",
+	  .type = OPTION_INT,
+	  .offset = AT(auth.processes_max),
+	  .min = 1,
+	  .max = CONFIG_AUTH_PROCESSES_MAX,
+	  .number = 8,
+	  .help = "Started one by one while logins wait; what is not needed any more ends." },
+	END,
+};
+
 static const struct option auth_rows[] = {
 	{ .name = "source",
 	  .type = OPTION_WORD,
@@ -353,6 +374,10 @@ static const struct option auth_rows[] = {
 	  .max = 16,
 	  .text = "PLAIN LOGIN",
 	  .help = "SASL mechanisms that clients are offered inside TLS: `PLAIN`, `LOGIN`." },
+	{ .name = "processes",
+	  .type = OPTION_GROUP,
+	  .rows = process_rows,
+	  .help = "How many processes authenticate; each takes one step at a time." },
 	MISSING("sasl", OPTION_GROUP),
 	MISSING("delegates", OPTION_STRINGS),
 	END,
@@ -368,7 +393,7 @@ static const struct option limit_rows[] = {
 	      "Seconds for a TLS handshake with a client."),
 	LIMIT("preauth_timeout", preauth_timeout, WORKER, 1, WEEK, 60,
 	      "Seconds from accept to login, however busy the client is."),
-	LIMIT("backend_timeout", backend_timeout, WORKER, 1, WEEK, 20,
+	LIMIT("backend_timeout", backend_timeout, POOLS, 1, WEEK, 20,
 	      "Seconds to reach a server and log in there."),
 	LIMIT("idle_timeout", idle_timeout, WORKER, 1, WEEK, 1860,
 	      "Seconds without a byte after which a session ends; IMAP promises its clients 30 "
@@ -425,7 +450,7 @@ static const struct option log_rows[] = {
 	{ .name = "level",
 	  .type = OPTION_WORD,
 	  .offset = AT(log.level),
-	  .sections = BOTH,
+	  .sections = EVERY,
 	  .words = log_levels,
 	  .number = LOG_LEVEL_INFO,
 	  .help = "The least level that is written." },
@@ -436,7 +461,7 @@ const struct option option_table[] = {
 	{ .name = "hostname",
 	  .type = OPTION_STRING,
 	  .offset = AT(hostname),
-	  .sections = BOTH,
+	  .sections = EVERY,
 	  .min = 1,
 	  .max = 255,
 	  .text = "",
@@ -483,7 +508,6 @@ const struct option option_table[] = {
 	  .type = OPTION_LIST,
 	  .offset = AT(listeners),
 	  .sections = WORKER,
-	  .flags = OPTION_RESTART,
 	  .shown = "required",
 	  .min = 1,
 	  .max = 64,
@@ -498,7 +522,7 @@ const struct option option_table[] = {
 	{ .name = "backends",
 	  .type = OPTION_LIST,
 	  .offset = AT(pools),
-	  .sections = WORKER,
+	  .sections = POOLS,
 	  .shown = "required",
 	  .min = 1,
 	  .max = 64,
@@ -508,7 +532,7 @@ const struct option option_table[] = {
 	{ .name = "routes",
 	  .type = OPTION_LIST,
 	  .offset = AT(routes),
-	  .sections = WORKER,
+	  .sections = POOLS,
 	  .shown = "required",
 	  .min = 1,
 	  .max = 64,
@@ -517,12 +541,12 @@ const struct option option_table[] = {
 	  .help = "Which pools serve whom; one, which serves everyone, in this version." },
 	{ .name = "limits",
 	  .type = OPTION_GROUP,
-	  .sections = BOTH,
+	  .sections = EVERY,
 	  .rows = limit_rows,
 	  .help = "Timeouts and bounds." },
 	{ .name = "log",
 	  .type = OPTION_GROUP,
-	  .sections = BOTH,
+	  .sections = EVERY,
 	  .rows = log_rows,
 	  .help = "Where events go." },
 	MISSING("status", OPTION_GROUP),

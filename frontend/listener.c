@@ -2,15 +2,17 @@
 #include "frontend/listener.h"
 #include "frontend/session.h"
 #include <errno.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #define ACCEPT_BURST 64 /* then the sessions that are there get their turn */
 
-static bool admitted(struct worker *w, const struct address *peer)
+static bool admitted(const struct listener_set *set, const struct address *peer)
 {
-	const struct config_limits *limits = &w->generation->config->limits;
+	const struct config_limits *limits = &set->generation->config->limits;
 
-	return limit_enter(w->limits, w->start->index, &peer->u.any, (unsigned)limits->max_sessions,
+	return limit_enter(set->worker->limits, set->worker->start->index, &peer->u.any,
+			   (unsigned)limits->max_sessions,
 			   (unsigned)limits->max_sessions_per_address,
 			   config_networks_contain(&limits->exempt, &peer->u.any)) ==
 	       LIMIT_ADMITTED;
@@ -18,9 +20,10 @@ static bool admitted(struct worker *w, const struct address *peer)
 
 static void take(struct listener *l, int fd, const struct address *peer)
 {
-	struct worker *w = l->worker;
-	bool counted = admitted(w, peer);
-	struct session *s = session_new(w, &w->generation->listeners[l->index], fd, peer);
+	struct listener_set *set = l->set;
+	struct worker *w = set->worker;
+	bool counted = admitted(set, peer);
+	struct session *s = session_new(w, set->generation, l->index, fd, peer);
 
 	if (s == NULL) {
 		if (counted)
@@ -34,16 +37,16 @@ static void take(struct listener *l, int fd, const struct address *peer)
 		session_refuse(s, "limit");
 }
 
-static void accept_ready(struct ev_loop *loop, ev_io *io, int events)
+static void accept_some(struct listener *l)
 {
-	struct listener *l = io->data;
+	struct worker *w = l->set->worker;
 
 	for (int i = 0; i < ACCEPT_BURST; i++) {
 		struct address peer = { .len = sizeof(peer.u) };
 		int fd;
 
-		if (l->worker->sessions.total >= l->worker->session_cap) {
-			worker_pause_accepting(l->worker);
+		if (w->sessions.total >= w->session_cap) {
+			worker_pause_accepting(w);
 			return;
 		}
 		fd = accept4(l->fd, &peer.u.any, &peer.len, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -52,42 +55,86 @@ static void accept_ready(struct ev_loop *loop, ev_io *io, int events)
 			continue;
 		}
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-			worker_pause_accepting(l->worker);
+			worker_pause_accepting(w);
 		if (errno != EINTR && errno != ECONNABORTED)
 			return;
 	}
 }
 
-void listener_init(struct listener *l, struct worker *w, size_t index)
+static void accept_ready(struct ev_loop *loop, ev_io *io, int events)
 {
-	*l = (struct listener) { .worker = w, .fd = -1, .index = index };
-	ev_init(&l->io, accept_ready);
-	l->io.data = l;
+	accept_some(io->data);
 }
 
-void listener_open(struct listener *l, int fd)
+struct listener_set *listener_set_new(struct worker *w, struct generation *generation)
 {
-	listener_close(l);
+	size_t count = generation->config->listeners.count;
+	struct listener_set *set = calloc(1, sizeof(*set) + count * sizeof(set->items[0]));
+
+	if (set == NULL) {
+		generation_drop(generation);
+		return NULL;
+	}
+	*set = (struct listener_set) { .worker = w, .generation = generation, .count = count };
+	for (size_t i = 0; i < count; i++) {
+		struct listener *l = &set->items[i];
+
+		*l = (struct listener) { .set = set, .fd = -1, .index = i };
+		ev_init(&l->io, accept_ready);
+		l->io.data = l;
+	}
+	return set;
+}
+
+void listener_set_open(struct listener_set *set, size_t index, int fd)
+{
+	struct listener *l = index < set->count ? &set->items[index] : NULL;
+
+	if (l == NULL || l->fd != -1) {
+		close(fd);
+		return;
+	}
 	l->fd = fd;
 	ev_io_set(&l->io, fd, EV_READ);
 }
 
-void listener_start(struct listener *l)
+void listener_set_start(struct listener_set *set)
 {
-	if (l->fd != -1)
-		ev_io_start(l->worker->loop, &l->io);
+	for (size_t i = 0; i < set->count; i++) {
+		if (set->items[i].fd != -1)
+			ev_io_start(set->worker->loop, &set->items[i].io);
+	}
 }
 
-void listener_stop(struct listener *l)
+void listener_set_stop(struct listener_set *set)
 {
-	ev_io_stop(l->worker->loop, &l->io);
+	for (size_t i = 0; i < set->count; i++)
+		ev_io_stop(set->worker->loop, &set->items[i].io);
 }
 
-void listener_close(struct listener *l)
+void listener_set_close(struct listener_set *set)
 {
-	if (l->fd == -1)
+	listener_set_stop(set);
+	for (size_t i = 0; i < set->count; i++) {
+		if (set->items[i].fd != -1)
+			close(set->items[i].fd);
+		set->items[i].fd = -1;
+	}
+}
+
+void listener_set_free(struct listener_set *set)
+{
+	if (set == NULL)
 		return;
-	listener_stop(l);
-	close(l->fd);
-	l->fd = -1;
+	listener_set_close(set);
+	generation_drop(set->generation);
+	free(set);
+}
+
+void listener_set_accept(struct listener_set *set)
+{
+	for (size_t i = 0; i < set->count; i++) {
+		if (set->items[i].fd != -1)
+			accept_some(&set->items[i]);
+	}
 }

@@ -1,10 +1,11 @@
 /* listening - binds what the configuration names; see listening.h.
- * Invariants: the first socket of an address is bound without SO_REUSEPORT, so an address that another process has is
+ * Invariants: the first socket of a new address is bound without SO_REUSEPORT, so an address that another process has is
  * refused; only then is the option set, and the other workers' sockets join it. IPv6 sockets take IPv6 only.
  */
 #include "frontend/listening.h"
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,37 +60,84 @@ static bool open_listener(struct listening *listening, size_t listener)
 	return true;
 }
 
-int listening_open(struct listening *listening, const struct config *config, unsigned workers,
-		   char text[512])
+/* The same sockets under descriptors of our own; false with errno. */
+static bool share_listener(struct listening *listening, size_t listener,
+			   const struct listening *before, size_t which)
 {
-	size_t count = config->listeners.count;
+	listening->addresses[listener] = before->addresses[which];
+	for (unsigned worker = 0; worker < listening->workers; worker++) {
+		int fd = fcntl(listening_socket(before, which, worker), F_DUPFD_CLOEXEC, 0);
 
+		if (fd < 0)
+			return false;
+		listening->fds[listener * listening->workers + worker] = fd;
+	}
+	return true;
+}
+
+/* The listener of `before` on that configured address, before->count: none. Among several (port 0) each is found once: the
+ * next after those that the listeners so far have. */
+static size_t find_before(const struct listening *listening, size_t listener,
+			  const struct listening *before)
+{
+	const struct address *wanted = &listening->wanted[listener];
+	size_t skip = 0, which = 0;
+
+	if (!before || before->workers != listening->workers)
+		return before ? before->count : 0;
+	for (size_t i = 0; i < listener; i++)
+		skip += address_equal(&listening->wanted[i], wanted);
+	for (; which < before->count; which++)
+		if (address_equal(&before->wanted[which], wanted) && skip-- == 0)
+			break;
+	return which;
+}
+
+static bool provide_listener(struct listening *listening, size_t listener,
+			     const struct listening *before)
+{
+	size_t which = find_before(listening, listener, before);
+
+	if (before && which < before->count)
+		return share_listener(listening, listener, before, which);
+	return open_listener(listening, listener);
+}
+
+static bool allocate(struct listening *listening, size_t count, unsigned workers)
+{
 	*listening = (struct listening) {
 		.count = count,
 		.workers = workers,
 		.fds = calloc(count * workers + 1, sizeof(int)),
+		.wanted = calloc(count + 1, sizeof(struct address)),
 		.addresses = calloc(count + 1, sizeof(struct address)),
 	};
-	if (!listening->fds || !listening->addresses) {
+	for (size_t i = 0; listening->fds && i < count * workers; i++)
+		listening->fds[i] = -1;
+	return listening->fds && listening->wanted && listening->addresses;
+}
+
+int listening_open(struct listening *listening, const struct config *config, unsigned workers,
+		   const struct listening *before, struct config_faults *faults)
+{
+	if (!allocate(listening, config->listeners.count, workers)) {
 		listening_close(listening);
-		snprintf(text, 512, "out of memory");
+		config_fault(faults, false, "-", 0, "out of memory");
 		return EX_OSERR;
 	}
-	for (size_t i = 0; i < count * workers; i++)
-		listening->fds[i] = -1;
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < listening->count; i++) {
 		const struct config_listener *listener = &config->listeners.items[i];
 		char name[ADDRESS_TEXT_MAX];
 
-		listening->addresses[i] = listener->bind;
-		if (open_listener(listening, i))
+		listening->wanted[i] = listening->addresses[i] = listener->bind;
+		if (provide_listener(listening, i, before))
 			continue;
 
 		int reason = errno;
 
-		snprintf(text, 512, "%s:%d: error: cannot listen on %s: %s", listener->source.file,
-			 listener->source.line, address_text(&listener->bind.u.any, name),
-			 strerror(reason));
+		config_fault(faults, false, listener->source.file, listener->source.line,
+			     "cannot listen on %s: %s", address_text(&listener->bind.u.any, name),
+			     strerror(reason));
 		listening_close(listening);
 		return reason == EACCES || reason == EPERM ? EX_NOPERM : EX_TEMPFAIL;
 	}
@@ -102,6 +150,7 @@ void listening_close(struct listening *listening)
 		if (listening->fds[i] >= 0)
 			close(listening->fds[i]);
 	free(listening->fds);
+	free(listening->wanted);
 	free(listening->addresses);
 	*listening = (struct listening) { 0 };
 }

@@ -26,8 +26,9 @@ static void usage(FILE *out)
 	      "  --options  show every option of the configuration\n"
 	      "  -h, --help show this\n"
 	      "\n"
-	      "SIGTERM drains and stops; SIGINT or a second SIGTERM stops at once; SIGUSR1 reopens "
-	      "the log.\n",
+	      "SIGHUP reloads; SIGTERM drains and stops; SIGINT or a second SIGTERM stops at "
+	      "once;\n"
+	      "SIGUSR1 reopens the log.\n",
 	      out);
 }
 

@@ -36,7 +36,7 @@ enum option_flag {
 };
 
 /* Who may see the value; neither: the supervisor alone. */
-enum option_section { SECTION_WORKER = 1, SECTION_AUTH = 2 };
+enum option_section { SECTION_WORKER = 1, SECTION_AUTH = 2, SECTION_MONITOR = 4 };
 
 struct option_word {
 	const char *name; /* NULL ends the list */

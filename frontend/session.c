@@ -148,17 +148,17 @@ static uint64_t next_id(struct worker *w)
 	       (uint64_t)(w->start->incarnation & 0xffff) << 32 | w->last_session;
 }
 
-static void session_init(struct session *s, struct worker *w,
-			 const struct served_listener *listener, const struct address *peer)
+static void session_init(struct session *s, struct worker *w, struct generation *generation,
+			 size_t listener, const struct address *peer)
 {
-	const struct config_limits *limits = &w->generation->config->limits;
+	const struct config_limits *limits = &generation->config->limits;
 
 	s->magic = SESSION_MAGIC;
 	s->state = SESSION_ACCEPTED;
 	s->id = next_id(w);
 	s->worker = w;
-	s->generation = generation_keep(w->generation);
-	s->listener = listener;
+	s->generation = generation_keep(generation);
+	s->listener = &generation->listeners[listener];
 	s->peer = *peer;
 	s->began = s->active = ev_now(w->loop);
 	transport_init(&s->client, w->loop, client_ready);
@@ -171,8 +171,8 @@ static void session_init(struct session *s, struct worker *w,
 	s->timer.data = s->deadline.data = s;
 }
 
-struct session *session_new(struct worker *w, const struct served_listener *listener, int fd,
-			    const struct address *peer)
+struct session *session_new(struct worker *w, struct generation *generation, size_t listener,
+			    int fd, const struct address *peer)
 {
 	struct session *s = calloc(1, sizeof(*s));
 
@@ -180,7 +180,7 @@ struct session *session_new(struct worker *w, const struct served_listener *list
 		close(fd);
 		return NULL;
 	}
-	session_init(s, w, listener, peer);
+	session_init(s, w, generation, listener, peer);
 	transport_open(&s->client, fd);
 	s->local.len = sizeof(s->local.u);
 	if (getsockname(fd, &s->local.u.any, &s->local.len) == -1)

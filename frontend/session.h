@@ -57,8 +57,8 @@ struct session {
 	size_t lingered;      /* bytes thrown away while closing */
 };
 
-/* Takes the accepted socket. NULL: out of memory, and fd is closed. */
-struct session *session_new(struct worker *, const struct served_listener *, int fd,
+/* Takes the accepted socket; `listener` is the index of that generation's. NULL: out of memory, and fd is closed. */
+struct session *session_new(struct worker *, struct generation *, size_t listener, int fd,
 			    const struct address *peer);
 /* Greets or awaits the handshake. */
 void session_start(struct session *);

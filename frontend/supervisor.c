@@ -11,6 +11,7 @@
 #include "frontend/listening.h"
 #include "frontend/log.h"
 #include "frontend/pid_file.h"
+#include "frontend/reload.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -42,6 +43,7 @@ struct supervisor {
 	struct ev_loop *loop;
 	struct children children;
 	struct listening listening;
+	struct reload reload;
 	int log, shared, pid_file;
 	ev_signal signals[4];
 	ev_timer deadline; /* DRAINING, STOPPING: who is left is killed */
@@ -67,6 +69,7 @@ static void stop(struct supervisor *supervisor)
 	if (supervisor->phase == SUPERVISOR_STOPPING)
 		return; /* a further signal does not put off the deadline */
 	supervisor->phase = SUPERVISOR_STOPPING;
+	reload_cancel(&supervisor->reload);
 	supervisor->children.restarting = false;
 	listening_close(&supervisor->listening);
 	children_tell(&supervisor->children, CHILD_KINDS, CONTROL_STOP);
@@ -77,6 +80,7 @@ static void stop(struct supervisor *supervisor)
 static void drain(struct supervisor *supervisor)
 {
 	supervisor->phase = SUPERVISOR_DRAINING;
+	reload_cancel(&supervisor->reload);
 	supervisor->children.restarting = false;
 	listening_close(&supervisor->listening);
 	children_tell(&supervisor->children, CHILD_WORKER, CONTROL_DRAIN);
@@ -117,17 +121,28 @@ static void on_prepared(struct children *children)
 {
 	struct supervisor *supervisor = children->owner;
 
+	if (reload_active(&supervisor->reload)) {
+		reload_prepared(&supervisor->reload);
+		return;
+	}
 	if (supervisor->phase != SUPERVISOR_STARTING)
 		return;
 	supervisor->phase = SUPERVISOR_RUNNING;
 	children_commit(children);
 	log_ready(supervisor);
+	if (supervisor->reload.again)
+		reload_begin(&supervisor->reload);
 }
 
 static void on_checked(struct children *children, const char *version)
 {
 	struct supervisor *supervisor = children->owner;
 
+	if (supervisor->phase != SUPERVISOR_CHECKING) {
+		if (reload_active(&supervisor->reload))
+			reload_checked(&supervisor->reload);
+		return;
+	}
 	supervisor->checked = true;
 	snprintf(supervisor->tls_version, sizeof(supervisor->tls_version), "%s", version);
 	children_tell(children, CHILD_CHECKER, CONTROL_STOP);
@@ -138,6 +153,10 @@ static void on_failed(struct children *children, const struct child *child,
 {
 	struct supervisor *supervisor = children->owner;
 
+	if (reload_active(&supervisor->reload)) {
+		reload_failed(&supervisor->reload, child, faults);
+		return;
+	}
 	if (child->kind == CHILD_CHECKER) {
 		config_faults_print(faults, stderr);
 		supervisor->status = EX_CONFIG;
@@ -168,6 +187,8 @@ static void on_over(struct children *children, const struct child *child, int st
 		stop(supervisor);
 		break;
 	case SUPERVISOR_RUNNING:
+		if (child->kind == CHILD_CHECKER)
+			reload_checker_over(&supervisor->reload);
 		break;
 	case SUPERVISOR_DRAINING:
 		if (children_alive_of(children, CHILD_WORKER) == 0)
@@ -200,14 +221,25 @@ static void reopen_log(struct supervisor *supervisor)
 	log_event(LOG_LEVEL_INFO, "log_reopened", "%s", supervisor->config->log.target);
 }
 
+static void apply(struct reload *reload, const struct config *before)
+{
+	log_set_level((enum log_level)(*reload->config)->log.level);
+}
+
+static void reload_ended(struct reload *reload, bool done)
+{
+}
+
 static void on_signal(struct ev_loop *loop, ev_signal *watcher, int events)
 {
 	struct supervisor *supervisor = watcher->data;
 
 	switch (watcher->signum) {
 	case SIGHUP:
-		log_event(LOG_LEVEL_WARNING, "reload",
-			  "not available in this version; restart to apply");
+		if (supervisor->phase == SUPERVISOR_RUNNING)
+			reload_begin(&supervisor->reload);
+		else if (supervisor->phase < SUPERVISOR_RUNNING)
+			supervisor->reload.again = true;
 		break;
 	case SIGUSR1:
 		reopen_log(supervisor);
@@ -233,6 +265,7 @@ static void watch_signals(struct supervisor *supervisor)
 	}
 	ev_init(&supervisor->deadline, on_deadline);
 	supervisor->deadline.data = supervisor;
+	reload_init(&supervisor->reload);
 }
 
 static void unwatch_signals(struct supervisor *supervisor)
@@ -283,14 +316,13 @@ static int check(struct supervisor *supervisor, const struct account *worker,
 	children->loop = supervisor->loop;
 	children->handlers = &handlers;
 	children->owner = supervisor;
-	children->config = supervisor->config;
-	children->listening = &supervisor->listening;
 	children->log = supervisor->log;
 	children->shared = -1;
-	children->accounts[CHILD_WORKER] = children->accounts[CHILD_CHECKER] = *worker;
+	children->accounts[CHILD_WORKER] = children->accounts[CHILD_CHECKER] =
+		children->accounts[CHILD_MONITOR] = *worker;
 	children->accounts[CHILD_AUTH] = *auth;
 	if (children_init(children, (unsigned)supervisor->config->workers) < 0 ||
-	    children_check(children) < 0) {
+	    children_check(children, supervisor->config) < 0) {
 		fprintf(stderr, "postern: cannot start a process: %s\n", strerror(errno));
 		return EX_OSERR;
 	}
@@ -332,22 +364,23 @@ static int make_shared(struct supervisor *supervisor)
 
 static int serve(struct supervisor *supervisor)
 {
-	char text[512];
+	struct config_faults faults = { 0 };
 	int status = take_pid_file(supervisor);
 
 	if (status != 0)
 		return status;
 	status = listening_open(&supervisor->listening, supervisor->config,
-				supervisor->children.workers, text);
-	if (status != 0) {
-		fprintf(stderr, "%s\n", text);
+				supervisor->children.workers, NULL, &faults);
+	config_faults_print(&faults, stderr);
+	config_faults_cleanup(&faults);
+	if (status != 0)
 		return status;
-	}
 	status = make_shared(supervisor);
 	if (status != 0)
 		return status;
 	supervisor->phase = SUPERVISOR_STARTING;
-	if (children_start(&supervisor->children) < 0) {
+	if (children_prepare(&supervisor->children, supervisor->config, &supervisor->listening) <
+	    0) {
 		fprintf(stderr, "postern: cannot start a process: %s\n", strerror(errno));
 		supervisor->status = EX_OSERR;
 		stop(supervisor);
@@ -372,6 +405,8 @@ static void cleanup(struct supervisor *supervisor)
 	log_set_descriptor(-1);
 	if (supervisor->log >= 0)
 		close(supervisor->log);
+	listening_close(&supervisor->reload.next_listening);
+	config_free(supervisor->reload.next);
 	config_free(supervisor->config);
 	ev_loop_destroy(supervisor->loop);
 	child_undumpable(true);
@@ -383,6 +418,12 @@ int supervisor_run(const char *path, bool only_check)
 	struct account worker, auth;
 	int status;
 
+	supervisor.reload = (struct reload) { .children = &supervisor.children,
+					      .listening = &supervisor.listening,
+					      .config = &supervisor.config,
+					      .path = path,
+					      .applied = apply,
+					      .ended = reload_ended };
 	child_undumpable(false);
 	child_raise_descriptors();
 	supervisor.loop = ev_default_loop(EVBACKEND_EPOLL | EVFLAG_NOENV);

@@ -55,70 +55,67 @@ static bool make_auth(struct worker *w, const struct config *config)
 	return w->auth != NULL;
 }
 
-/* Once: the watchers in there must not move. */
-static bool make_listeners(struct worker *w, const struct config *config)
-{
-	if (w->listeners != NULL)
-		return true;
-	w->listeners = calloc(config->listeners.count, sizeof(*w->listeners));
-	if (w->listeners == NULL)
-		return false;
-	w->listener_count = config->listeners.count;
-	for (size_t i = 0; i < w->listener_count; i++)
-		listener_init(&w->listeners[i], w, i);
-	return true;
-}
-
 static void prepare(struct worker *w, struct message_reader *message)
 {
 	struct config_faults faults = { .count = 0 };
+	struct generation *generation;
 	struct config *config;
 
-	generation_drop(w->prepared);
+	listener_set_free(w->prepared);
 	w->prepared = NULL;
 	w->prepared_number = message_get_u32(message);
 	config = config_decode(message, CHILD_WORKER);
-	if (config == NULL || !map_limits(w, config) || !make_auth(w, config) ||
-	    !make_listeners(w, config)) {
+	if (config == NULL || !map_limits(w, config) || !make_auth(w, config)) {
 		config_fault(&faults, false, "", 0, "the worker cannot use its configuration");
 		config_free(config);
 	} else {
-		w->prepared = generation_new(config, &faults);
+		generation = generation_new(config, &faults);
+		if (generation != NULL)
+			w->prepared = listener_set_new(w, generation);
+		if (w->prepared == NULL && faults.errors == 0)
+			config_fault(&faults, false, "", 0, "out of memory");
 	}
 	prepared_answer(&w->supervisor, w->prepared_number, &faults, NULL);
 	config_faults_cleanup(&faults);
 }
 
-static void name_listeners(struct worker *w)
+static void name_listeners(struct listener_set *set)
 {
-	for (size_t i = 0; i < w->listener_count; i++) {
+	for (size_t i = 0; i < set->count; i++) {
 		struct address bound = { .len = sizeof(bound.u) };
 
-		if (w->listeners[i].fd == -1 ||
-		    getsockname(w->listeners[i].fd, &bound.u.any, &bound.len) == -1)
+		if (set->items[i].fd == -1 ||
+		    getsockname(set->items[i].fd, &bound.u.any, &bound.len) == -1)
 			continue;
-		address_text(&bound.u.any, w->generation->listeners[i].name);
+		address_text(&bound.u.any, set->generation->listeners[i].name);
 	}
 }
 
+/* Who waits on a socket that may be going has been promised a greeting. */
 static void commit(struct worker *w, uint32_t number)
 {
-	if (w->prepared == NULL || number != w->prepared_number)
+	const struct config *config;
+
+	if (w->prepared == NULL || number != w->prepared_number || w->draining)
 		return;
-	generation_drop(w->generation);
-	w->generation = w->prepared;
+	if (w->serving != NULL)
+		listener_set_accept(w->serving);
+	listener_set_free(w->serving);
+	w->serving = w->prepared;
 	w->prepared = NULL;
-	log_set_level(w->generation->config->log.level);
-	name_listeners(w);
-	for (size_t i = 0; i < w->listener_count && i < w->generation->config->listeners.count; i++)
-		listener_start(&w->listeners[i]);
+	config = w->serving->generation->config;
+	log_set_level(config->log.level);
+	auth_client_set_timeout(w->auth, config->limits.auth_timeout);
+	name_listeners(w->serving);
+	if (!ev_is_active(&w->accept_pause))
+		listener_set_start(w->serving);
 }
 
 static void take_listener(struct worker *w, uint32_t index, int *fd)
 {
-	if (w->generation != NULL || w->prepared == NULL || index >= w->listener_count)
+	if (w->prepared == NULL)
 		return;
-	listener_open(&w->listeners[index], *fd);
+	listener_set_open(w->prepared, index, *fd);
 	*fd = -1;
 }
 
@@ -126,8 +123,9 @@ static void take_listener(struct worker *w, uint32_t index, int *fd)
 
 void worker_pause_accepting(struct worker *w)
 {
-	for (size_t i = 0; i < w->listener_count; i++)
-		listener_stop(&w->listeners[i]);
+	listener_set_stop(w->serving);
+	if (ev_is_active(&w->accept_pause))
+		return;
 	ev_timer_set(&w->accept_pause, ACCEPT_PAUSE, 0);
 	ev_timer_start(w->loop, &w->accept_pause);
 }
@@ -136,8 +134,7 @@ static void accept_again(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct worker *w = timer->data;
 
-	for (size_t i = 0; i < w->listener_count; i++)
-		listener_start(&w->listeners[i]);
+	listener_set_start(w->serving);
 }
 
 void worker_resume(struct worker *w, struct session *s)
@@ -238,15 +235,18 @@ static void drain_time_over(struct ev_loop *loop, ev_timer *timer, int events)
 
 static void drain(struct worker *w)
 {
+	double seconds = 0;
+
 	if (w->draining)
 		return;
 	w->draining = true;
 	ev_timer_stop(w->loop, &w->accept_pause);
-	for (size_t i = 0; i < w->listener_count; i++)
-		listener_close(&w->listeners[i]);
+	if (w->serving != NULL) {
+		listener_set_close(w->serving);
+		seconds = w->serving->generation->config->limits.drain_timeout;
+	}
 	for_each_session(w, drain_gently);
-	ev_timer_set(&w->drain_timer,
-		     w->generation ? w->generation->config->limits.drain_timeout : 0, 0);
+	ev_timer_set(&w->drain_timer, seconds, 0);
 	ev_timer_start(w->loop, &w->drain_timer);
 	/* keep_house() ends the loop when none is left. */
 }
@@ -282,7 +282,7 @@ static void supervisor_message(struct channel *channel, unsigned type,
 		commit(w, message_get_u32(message));
 		break;
 	case CONTROL_ABORT:
-		generation_drop(w->prepared);
+		listener_set_free(w->prepared);
 		w->prepared = NULL;
 		break;
 	case CONTROL_LISTENER:
@@ -351,13 +351,10 @@ static void cleanup(struct worker *w)
 {
 	for_each_session(w, cut);
 	session_free_closed(w);
-	for (size_t i = 0; i < w->listener_count; i++)
-		listener_close(&w->listeners[i]);
-	free(w->listeners);
+	listener_set_free(w->prepared);
+	listener_set_free(w->serving);
 	auth_client_free(w->auth);
 	channel_cleanup(&w->supervisor);
-	generation_drop(w->prepared);
-	generation_drop(w->generation);
 	limit_unmap(w->limits);
 }
 

@@ -11,16 +11,15 @@
 #include "frontend/limit.h"
 #include "frontend/session_table.h"
 
-struct listener;
+struct listener_set;
 
 struct worker {
 	const struct child_start *start;
 	struct ev_loop *loop;
 	struct channel supervisor;
-	struct generation *prepared, *generation; /* generation: the one that new sessions get */
+	struct listener_set *serving,
+		*prepared; /* each with its generation; serving: NULL before the first COMMIT */
 	uint32_t prepared_number;
-	struct listener *listeners;
-	size_t listener_count;
 	struct auth_client *auth;
 	struct limit_map *limits;
 	struct session_table sessions;

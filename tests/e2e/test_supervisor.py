@@ -317,13 +317,6 @@ def test_sigusr1_moves_every_process_to_the_new_log(front, context, tmp_path):
     one.stop()
 
 
-def test_sighup_says_that_reload_is_not_there(front):
-    one = front()
-    one.signal(signal.SIGHUP)
-    assert one.wait_event("reload")["level"] == "warning"
-    one.stop()
-
-
 # ---- what a child has given up
 
 

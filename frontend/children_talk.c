@@ -1,0 +1,221 @@
+/* children_talk - see children_talk.h.
+ * Invariants: a child that takes no more messages, or sends one that it may not send, is killed; nothing that a child says
+ * is believed beyond its type and numbers.
+ */
+#include "frontend/children_talk.h"
+#include "frontend/log.h"
+#include "frontend/prepared.h"
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- to a child ---- */
+
+/* Sends and cleans up. A child that takes no more is of no use. */
+static void send_to(struct child *child, struct message_writer *writer, const int *fds, size_t nfds)
+{
+	if (channel_is_open(&child->channel) &&
+	    (!message_end(writer, (uint8_t)nfds) ||
+	     channel_send(&child->channel, writer, fds, nfds) < 0))
+		child_kill(child);
+	message_writer_cleanup(writer);
+}
+
+void child_tell(struct child *child, enum control_type type, const int *fds, size_t nfds)
+{
+	struct message_writer writer;
+
+	message_begin(&writer, CONTROL_MESSAGE_MAX, type);
+	send_to(child, &writer, fds, nfds);
+}
+
+void child_tell_generation(struct child *child, enum control_type type, uint32_t number)
+{
+	struct message_writer writer;
+
+	message_begin(&writer, CONTROL_MESSAGE_MAX, type);
+	message_put_u32(&writer, number);
+	send_to(child, &writer, NULL, 0);
+}
+
+static void tell_peer(struct child *child, enum control_type type, const struct child *peer,
+		      const int *fds, size_t nfds)
+{
+	struct message_writer writer;
+
+	message_begin(&writer, CONTROL_MESSAGE_MAX, type);
+	message_put_u8(&writer, (uint8_t)peer->kind);
+	message_put_u32(&writer, peer->index);
+	message_put_u32(&writer, peer->incarnation);
+	send_to(child, &writer, fds, nfds);
+}
+
+static void give_listeners(struct child *child, const struct listening *listening)
+{
+	struct message_writer writer;
+
+	for (size_t i = 0; i < listening->count; i++) {
+		int fd = listening_socket(listening, i, child->index);
+
+		message_begin(&writer, CONTROL_MESSAGE_MAX, CONTROL_LISTENER);
+		message_put_u32(&writer, (uint32_t)i);
+		send_to(child, &writer, &fd, 1);
+	}
+}
+
+void child_give(struct child *child, const struct children_setup *setup)
+{
+	struct message_writer writer;
+
+	child->given = setup->number;
+	child->ready = false;
+	message_begin(&writer, CONTROL_MESSAGE_MAX, CONTROL_PREPARE);
+	message_put_u32(&writer, setup->number);
+	config_encode(&writer, setup->config, child->kind);
+	send_to(child, &writer, NULL, 0);
+	if (child->kind == CHILD_WORKER)
+		give_listeners(child, setup->listening);
+}
+
+/* Workers talk to all others; the others only to workers. */
+static bool are_peers(const struct child *a, const struct child *b)
+{
+	return a->kind != b->kind && (a->kind == CHILD_WORKER || b->kind == CHILD_WORKER);
+}
+
+bool child_wire(struct child *child)
+{
+	struct children *all = child->all;
+
+	for (unsigned i = 0; i < all->count; i++) {
+		struct child *peer = &all->items[i];
+		int fds[2];
+
+		if (!are_peers(child, peer) || !child_is_wired(peer))
+			continue;
+		if (channel_pair(fds) < 0) {
+			log_event(LOG_LEVEL_ERROR, "supervisor", "cannot make a work channel: %s",
+				  strerror(errno));
+			return false;
+		}
+		tell_peer(peer, CONTROL_PEER_UP, child, &fds[0], 1);
+		tell_peer(child, CONTROL_PEER_UP, peer, &fds[1], 1);
+		close(fds[0]);
+		close(fds[1]);
+	}
+	return true;
+}
+
+static void tell_peers(struct child *child, enum control_type type)
+{
+	struct children *all = child->all;
+
+	for (unsigned i = 0; i < all->count; i++)
+		if (are_peers(child, &all->items[i]) && child_is_wired(&all->items[i]))
+			tell_peer(&all->items[i], type, child, NULL, 0);
+}
+
+void child_unwire(struct child *child)
+{
+	tell_peers(child, CONTROL_PEER_DOWN);
+}
+
+void child_retire(struct child *child)
+{
+	tell_peers(child, CONTROL_PEER_RETIRE);
+	child_tell(child, CONTROL_DRAIN, NULL, 0);
+}
+
+/* ---- from a child ---- */
+
+/* The answer to what has been taken back in the meantime says nothing any more. */
+static void take_ready(struct child *child, struct message_reader *reader)
+{
+	if (message_get_u32(reader) != child->given)
+		return;
+	if (reader->failed || child->ready) {
+		child_kill(child);
+		return;
+	}
+	child->ready = true;
+	if (child->kind == CHILD_CHECKER) {
+		const char *version = message_get_string(reader);
+
+		child->all->handlers->checked(child->all, version ? version : "");
+		return;
+	}
+	child_answered(child);
+}
+
+static void take_failed(struct child *child, struct message_reader *reader)
+{
+	struct config_faults faults = { 0 };
+
+	if (message_get_u32(reader) != child->given)
+		return;
+	prepared_faults(reader, &faults);
+	child->all->handlers->failed(child->all, child, &faults);
+	config_faults_cleanup(&faults);
+	if (child->state == CHILD_PREPARING)
+		child_tell(child, CONTROL_STOP, NULL, 0);
+}
+
+/* Only a worker may complain, and only about the incarnation that it knew. */
+static void take_stuck(struct child *child, struct message_reader *reader)
+{
+	unsigned kind = message_get_u8(reader);
+	unsigned index = message_get_u32(reader), incarnation = message_get_u32(reader);
+	struct child *peer = child_find(child->all, kind, index);
+
+	if (!message_done(reader) || child->kind != CHILD_WORKER || kind != CHILD_AUTH || !peer) {
+		child_kill(child);
+		return;
+	}
+	if (peer->incarnation != incarnation || !child_is_wired(peer))
+		return;
+	child_log(LOG_LEVEL_ERROR, "child_stuck", peer, peer->pid, 0);
+	child_kill(peer);
+}
+
+static void take_busy(struct child *child, struct message_reader *reader)
+{
+	unsigned kind = message_get_u8(reader);
+
+	if (!message_done(reader) || child->kind != CHILD_WORKER || kind != CHILD_AUTH)
+		child_kill(child);
+	else
+		child_busy(child->all, CHILD_AUTH);
+}
+
+static void on_message(struct channel *channel, unsigned type, struct message_reader *reader,
+		       int *fds, size_t nfds)
+{
+	struct child *child = channel->owner;
+
+	switch (type) {
+	case CONTROL_READY:
+		take_ready(child, reader);
+		break;
+	case CONTROL_FAILED:
+		take_failed(child, reader);
+		break;
+	case CONTROL_STUCK:
+		take_stuck(child, reader);
+		break;
+	case CONTROL_BUSY:
+		take_busy(child, reader);
+		break;
+	case CONTROL_IDLE:
+		child_idle(child);
+		break;
+	default:
+		child_kill(child);
+	}
+}
+
+static void on_closed(struct channel *channel, const char *why)
+{
+	child_gone(channel->owner);
+}
+
+const struct channel_handlers children_talk_handlers = { on_message, on_closed };

@@ -1,0 +1,44 @@
+/* reload - a new configuration in place of the one in force, without ending a session.
+ * Steps: load and check as a whole; the checker child builds it; sockets of new addresses are bound; every child prepares it; then
+ * all are told to serve it. Any fault before that drops it, and nothing has changed.
+ * Invariants: one at a time (a request meanwhile is remembered, once); who does not answer in time is replaced.
+ */
+#ifndef FRONTEND_RELOAD_H
+#define FRONTEND_RELOAD_H
+
+#include "frontend/children.h"
+
+enum reload_step { RELOAD_NONE, RELOAD_CHECKING, RELOAD_PREPARING };
+
+struct reload {
+	struct children *children;
+	struct listening *listening; /* in force */
+	struct config **config;      /* in force */
+	const char *path;
+	/* The supervisor's own part, once it is in force; the one before is freed after it returns. */
+	void (*applied)(struct reload *, const struct config *before);
+	/* The last of a reload: whether it is in force. */
+	void (*ended)(struct reload *, bool done);
+
+	enum reload_step step;
+	bool again;     /* asked for once more meanwhile */
+	bool replacing; /* who did not answer in time has been killed */
+	struct config *next;
+	struct listening next_listening;
+	const char *kept; /* options that need a restart */
+	ev_timer deadline;
+};
+
+/* The caller has zeroed it and set the first group of members. */
+void reload_init(struct reload *);
+void reload_begin(struct reload *);
+void reload_cancel(struct reload *); /* we are about to end; may be called twice */
+
+/* What the children tell, while reload_active(). */
+bool reload_active(const struct reload *);
+void reload_checked(struct reload *);
+void reload_failed(struct reload *, const struct child *, const struct config_faults *);
+void reload_checker_over(struct reload *);
+void reload_prepared(struct reload *);
+
+#endif
