@@ -108,6 +108,17 @@ static uint8_t address_bytes(const struct sockaddr *address, const uint8_t **byt
 	return AF_INET;
 }
 
+struct address_key address_key(const struct sockaddr *address)
+{
+	struct address_key key = { 0 };
+	const uint8_t *bytes;
+
+	key.family = address_bytes(address, &bytes);
+	if (key.family != 0)
+		memcpy(&key.number, bytes, key.family == AF_INET ? 4 : 8);
+	return key;
+}
+
 bool address_is_loopback(const struct sockaddr *address)
 {
 	const uint8_t *bytes;

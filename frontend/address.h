@@ -43,6 +43,11 @@ bool address_sane(const struct address *);
 /* "192.0.2.1:143", "[2001:db8::1]:143"; always terminated */
 #define ADDRESS_TEXT_MAX 80
 const char *address_text(const struct sockaddr *, char out[ADDRESS_TEXT_MAX]);
+/* What counters go by: an IPv4 address, the /64 of an IPv6 one; family 0 for others. */
+struct address_key {
+	uint64_t family, number;
+};
+struct address_key address_key(const struct sockaddr *);
 bool address_is_loopback(const struct sockaddr *); /* Unix addresses count */
 
 /* "192.0.2.0/24", "2001:db8::/32" or a single address; NULL, or in our words what is wrong with it. */

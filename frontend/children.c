@@ -307,7 +307,7 @@ static void child_over(struct child *child, int status)
 	channel_cleanup(&child->channel);
 	child_enter(child, CHILD_ABSENT, 0);
 	if (child->kind == CHILD_WORKER)
-		limit_clear(all->limits, child->index);
+		shared_worker_died(all->counters, child->index);
 	all->handlers->over(all, child, status);
 	if (all->restarting && child->wanted)
 		child_restart(child);

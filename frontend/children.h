@@ -10,8 +10,8 @@
 #include "frontend/account.h"
 #include "frontend/channel.h"
 #include "frontend/config.h"
-#include "frontend/limit.h"
 #include "frontend/listening.h"
+#include "frontend/shared.h"
 #include "frontend/spawn.h"
 
 enum child_state {
@@ -71,7 +71,7 @@ struct children {
 	void *owner;
 	struct children_setup now, next; /* in force; being prepared */
 	const struct config *checking;   /* what the checker is given */
-	struct limit_map *limits;
+	struct shared *counters;         /* the supervisor's own mapping of `shared` */
 	struct spawner spawner;
 	int log, shared; /* descriptors that children get */
 	struct account accounts[CHILD_KINDS];

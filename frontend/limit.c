@@ -1,44 +1,22 @@
-/* limit - sessions counted over all workers in one shared mapping; see limit.h.
+/* limit - sessions counted over all workers in a section of the shared mapping; see limit.h.
  * Invariants: a slot is one 64-bit word (tag of the address, count), so a reader never sees half of it; only the column's own
- * worker stores to it, and the supervisor once that worker is dead. The file is sealed: nobody can cut it short under
- * the others. What is read is clamped. Rows are chosen by a keyed hash (SipHash-2-4 with a random key), so a client
- * cannot aim at the row of another.
+ * worker stores to it, and the supervisor once that worker is dead. What is read is clamped. Rows are chosen by a keyed
+ * hash, so a client cannot aim at the row of another.
  *
  *   slot:  [ tag 44 bits | count 20 bits ]   count 0: free
  */
 #include "frontend/limit.h"
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
+#include "frontend/address.h"
 #include <stdatomic.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/random.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define ROWS       4096 /* a power of two */
 #define SLOTS      8
 #define COUNT_BITS 20
 #define COUNT_MAX  ((1u << COUNT_BITS) - 1)
-#define WORKER_MAX 1024
 
 struct limit_column {
 	_Atomic uint32_t sessions;
 	_Atomic uint64_t slots[ROWS][SLOTS];
-};
-
-struct limit_shared {
-	uint64_t key[2];
-	struct limit_column columns[];
-};
-
-struct limit_map {
-	struct limit_shared *shared;
-	size_t size;
-	unsigned workers;
-	uint64_t key[2]; /* copied when mapped: nobody changes it under us */
 };
 
 /* Where an address stands: its row, and what tells it from the others there. */
@@ -47,133 +25,23 @@ struct place {
 	uint64_t tag;
 };
 
-static uint64_t rotate(uint64_t value, unsigned bits)
+static struct place place_of(const struct shared *shared, const struct sockaddr *address)
 {
-	return value << bits | value >> (64 - bits);
-}
-
-static void sip_rounds(uint64_t v[4], unsigned rounds)
-{
-	while (rounds-- > 0) {
-		v[0] += v[1];
-		v[2] += v[3];
-		v[1] = rotate(v[1], 13) ^ v[0];
-		v[3] = rotate(v[3], 16) ^ v[2];
-		v[0] = rotate(v[0], 32);
-		v[2] += v[1];
-		v[0] += v[3];
-		v[1] = rotate(v[1], 17) ^ v[2];
-		v[3] = rotate(v[3], 21) ^ v[0];
-		v[2] = rotate(v[2], 32);
-	}
-}
-
-/* SipHash-2-4 of 8 bytes and a family: two words are all that is ever hashed here. */
-static uint64_t hash_words(const uint64_t key[2], uint64_t first, uint64_t second)
-{
-	const uint64_t words[] = { first, second };
-	uint64_t v[4] = {
-		key[0] ^ 0x736f6d6570736575,
-		key[1] ^ 0x646f72616e646f6d,
-		key[0] ^ 0x6c7967656e657261,
-		key[1] ^ 0x7465646279746573,
-	};
-
-	for (size_t i = 0; i < 2; i++) {
-		v[3] ^= words[i];
-		sip_rounds(v, 2);
-		v[0] ^= words[i];
-	}
-	v[2] ^= 0xff;
-	sip_rounds(v, 4);
-	return v[0] ^ v[1] ^ v[2] ^ v[3];
-}
-
-static struct place place_of(const struct limit_map *map, const struct sockaddr *address)
-{
-	uint64_t family = address->sa_family, number = 0;
-
-	if (family == AF_INET) {
-		const struct sockaddr_in *v4 = (const void *)address;
-
-		number = v4->sin_addr.s_addr;
-	} else if (family == AF_INET6) {
-		const struct sockaddr_in6 *v6 = (const void *)address;
-
-		if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) {
-			family = AF_INET;
-			memcpy(&number, v6->sin6_addr.s6_addr + 12, 4);
-		} else {
-			memcpy(&number, v6->sin6_addr.s6_addr, 8);
-		}
-	}
-
-	uint64_t hash = hash_words(map->key, number, family);
+	const struct address_key key = address_key(address);
+	const uint64_t words[] = { key.number, key.family };
+	uint64_t hash = hash_words(shared_key(shared), words, 2);
 
 	return (struct place) { .row = hash & (ROWS - 1), .tag = hash >> COUNT_BITS };
 }
 
-static size_t size_for(unsigned workers)
+static struct limit_column *columns_of(const struct shared *shared)
 {
-	return sizeof(struct limit_shared) + workers * sizeof(struct limit_column);
+	return shared_section(shared, SHARED_LIMITS);
 }
 
-int limit_create(unsigned workers)
+size_t limit_size(unsigned workers)
 {
-	uint64_t key[2];
-	int fd;
-
-	if (workers == 0 || workers > WORKER_MAX) {
-		errno = EINVAL;
-		return -1;
-	}
-	fd = memfd_create("postern-limits", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd < 0)
-		return -1;
-	if (getrandom(key, sizeof(key), 0) != sizeof(key) ||
-	    ftruncate(fd, (off_t)size_for(workers)) < 0 ||
-	    pwrite(fd, key, sizeof(key), offsetof(struct limit_shared, key)) != sizeof(key) ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
-		int saved = errno;
-
-		close(fd);
-		errno = saved;
-		return -1;
-	}
-	return fd;
-}
-
-struct limit_map *limit_map(int fd, unsigned workers)
-{
-	struct stat status;
-	struct limit_map *map;
-
-	if (fstat(fd, &status) < 0)
-		return NULL;
-	if (workers == 0 || workers > WORKER_MAX || (size_t)status.st_size != size_for(workers)) {
-		errno = EINVAL;
-		return NULL;
-	}
-	map = calloc(1, sizeof(*map));
-	if (!map)
-		return NULL;
-	map->workers = workers;
-	map->size = size_for(workers);
-	map->shared = mmap(NULL, map->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (map->shared == MAP_FAILED) {
-		free(map);
-		return NULL;
-	}
-	memcpy(map->key, map->shared->key, sizeof(map->key));
-	return map;
-}
-
-void limit_unmap(struct limit_map *map)
-{
-	if (!map)
-		return;
-	munmap(map->shared, map->size);
-	free(map);
+	return workers * sizeof(struct limit_column);
 }
 
 static uint64_t slot_load(_Atomic uint64_t *slot)
@@ -186,12 +54,9 @@ static void slot_store(_Atomic uint64_t *slot, uint64_t tag, uint64_t count)
 	atomic_store_explicit(slot, count ? tag << COUNT_BITS | count : 0, memory_order_relaxed);
 }
 
-void limit_clear(struct limit_map *map, unsigned worker)
+void limit_clear(struct shared *shared, unsigned worker)
 {
-	if (worker >= map->workers)
-		return;
-
-	struct limit_column *column = &map->shared->columns[worker];
+	struct limit_column *column = &columns_of(shared)[worker];
 
 	atomic_store_explicit(&column->sessions, 0, memory_order_relaxed);
 	for (size_t row = 0; row < ROWS; row++)
@@ -227,26 +92,26 @@ static _Atomic uint64_t *slot_least(struct limit_column *column, struct place pl
 	return least;
 }
 
-unsigned limit_sessions(const struct limit_map *map)
+unsigned limit_sessions(const struct shared *shared)
 {
 	unsigned sum = 0;
 
-	for (unsigned i = 0; i < map->workers; i++) {
-		unsigned value = atomic_load_explicit(&map->shared->columns[i].sessions,
-						      memory_order_relaxed);
+	for (unsigned i = 0; i < shared_workers(shared); i++) {
+		unsigned value =
+			atomic_load_explicit(&columns_of(shared)[i].sessions, memory_order_relaxed);
 
 		sum += value < COUNT_MAX ? value : COUNT_MAX;
 	}
 	return sum;
 }
 
-unsigned limit_sessions_of(const struct limit_map *map, const struct sockaddr *address)
+unsigned limit_sessions_of(const struct shared *shared, const struct sockaddr *address)
 {
-	struct place place = place_of(map, address);
+	struct place place = place_of(shared, address);
 	unsigned sum = 0;
 
-	for (unsigned i = 0; i < map->workers; i++) {
-		_Atomic uint64_t *slot = slot_find(&map->shared->columns[i], place);
+	for (unsigned i = 0; i < shared_workers(shared); i++) {
+		_Atomic uint64_t *slot = slot_find(&columns_of(shared)[i], place);
 
 		if (slot)
 			sum += (unsigned)(slot_load(slot) & COUNT_MAX);
@@ -254,16 +119,16 @@ unsigned limit_sessions_of(const struct limit_map *map, const struct sockaddr *a
 	return sum;
 }
 
-enum limit_verdict limit_enter(struct limit_map *map, unsigned worker,
+enum limit_verdict limit_enter(struct shared *shared, unsigned worker,
 			       const struct sockaddr *address, unsigned max_sessions,
 			       unsigned max_per_address, bool exempt)
 {
-	struct limit_column *column = &map->shared->columns[worker];
-	struct place place = place_of(map, address);
+	struct limit_column *column = &columns_of(shared)[worker];
+	struct place place = place_of(shared, address);
 
-	if (!exempt && max_sessions > 0 && limit_sessions(map) >= max_sessions)
+	if (!exempt && max_sessions > 0 && limit_sessions(shared) >= max_sessions)
 		return LIMIT_SESSIONS;
-	if (!exempt && max_per_address > 0 && limit_sessions_of(map, address) >= max_per_address)
+	if (!exempt && max_per_address > 0 && limit_sessions_of(shared, address) >= max_per_address)
 		return LIMIT_ADDRESS;
 
 	_Atomic uint64_t *slot = slot_find(column, place);
@@ -279,10 +144,10 @@ enum limit_verdict limit_enter(struct limit_map *map, unsigned worker,
 	return LIMIT_ADMITTED;
 }
 
-void limit_leave(struct limit_map *map, unsigned worker, const struct sockaddr *address)
+void limit_leave(struct shared *shared, unsigned worker, const struct sockaddr *address)
 {
-	struct limit_column *column = &map->shared->columns[worker];
-	struct place place = place_of(map, address);
+	struct limit_column *column = &columns_of(shared)[worker];
+	struct place place = place_of(shared, address);
 	_Atomic uint64_t *slot = slot_find(column, place);
 
 	/* gone when it gave way to another */

@@ -1,5 +1,6 @@
 /* listener - see listener.h. */
 #include "frontend/listener.h"
+#include "frontend/limit.h"
 #include "frontend/session.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@ static bool admitted(const struct listener_set *set, const struct address *peer)
 {
 	const struct config_limits *limits = &set->generation->config->limits;
 
-	return limit_enter(set->worker->limits, set->worker->start->index, &peer->u.any,
+	return limit_enter(set->worker->shared, set->worker->start->index, &peer->u.any,
 			   (unsigned)limits->max_sessions,
 			   (unsigned)limits->max_sessions_per_address,
 			   config_networks_contain(&limits->exempt, &peer->u.any)) ==
@@ -27,7 +28,7 @@ static void take(struct listener *l, int fd, const struct address *peer)
 
 	if (s == NULL) {
 		if (counted)
-			limit_leave(w->limits, w->start->index, &peer->u.any);
+			limit_leave(w->shared, w->start->index, &peer->u.any);
 		return;
 	}
 	s->counted = counted;

@@ -7,7 +7,6 @@
 #include "frontend/account.h"
 #include "frontend/child.h"
 #include "frontend/children.h"
-#include "frontend/limit.h"
 #include "frontend/listening.h"
 #include "frontend/log.h"
 #include "frontend/pid_file.h"
@@ -351,10 +350,10 @@ static int make_shared(struct supervisor *supervisor)
 {
 	unsigned workers = supervisor->children.workers;
 
-	supervisor->shared = limit_create(workers);
+	supervisor->shared = shared_create(workers);
 	if (supervisor->shared >= 0)
-		supervisor->children.limits = limit_map(supervisor->shared, workers);
-	if (!supervisor->children.limits) {
+		supervisor->children.counters = shared_map(supervisor->shared, workers, true);
+	if (!supervisor->children.counters) {
 		fprintf(stderr, "postern: cannot make the shared counters: %s\n", strerror(errno));
 		return EX_OSERR;
 	}
@@ -395,7 +394,7 @@ static void cleanup(struct supervisor *supervisor)
 {
 	if (supervisor->children.items)
 		children_cleanup(&supervisor->children);
-	limit_unmap(supervisor->children.limits);
+	shared_unmap(supervisor->children.counters);
 	if (supervisor->shared >= 0)
 		close(supervisor->shared);
 	listening_close(&supervisor->listening);

@@ -1,5 +1,6 @@
 /* worker - the loop of one process: what the supervisor tells it, and the housekeeping between turns. See worker.h. */
 #include "frontend/worker.h"
+#include "frontend/limit.h"
 #include "frontend/listener.h"
 #include "frontend/preauth.h"
 #include "frontend/prepared.h"
@@ -16,11 +17,11 @@
 
 /* ---- configuration -------------------------------------------------------------------------------------------------- */
 
-static bool map_limits(struct worker *w, const struct config *config)
+static bool map_shared(struct worker *w, const struct config *config)
 {
-	if (w->limits == NULL)
-		w->limits = limit_map(w->start->shared, (unsigned)config->workers);
-	return w->limits != NULL;
+	if (w->shared == NULL)
+		w->shared = shared_map(w->start->shared, (unsigned)config->workers, true);
+	return w->shared != NULL;
 }
 
 static void auth_answered(void *owner, const struct auth_answer *answer)
@@ -65,7 +66,7 @@ static void prepare(struct worker *w, struct message_reader *message)
 	w->prepared = NULL;
 	w->prepared_number = message_get_u32(message);
 	config = config_decode(message, CHILD_WORKER);
-	if (config == NULL || !map_limits(w, config) || !make_auth(w, config)) {
+	if (config == NULL || !map_shared(w, config) || !make_auth(w, config)) {
 		config_fault(&faults, false, "", 0, "the worker cannot use its configuration");
 		config_free(config);
 	} else {
@@ -178,7 +179,7 @@ static void stay_awake(struct ev_loop *loop, ev_idle *idle, int events)
 void worker_session_ended(struct worker *w, struct session *s)
 {
 	if (s->counted)
-		limit_leave(w->limits, w->start->index, &s->peer.u.any);
+		limit_leave(w->shared, w->start->index, &s->peer.u.any);
 	s->counted = false;
 	unresume(w, s);
 }
@@ -355,7 +356,7 @@ static void cleanup(struct worker *w)
 	listener_set_free(w->serving);
 	auth_client_free(w->auth);
 	channel_cleanup(&w->supervisor);
-	limit_unmap(w->limits);
+	shared_unmap(w->shared);
 }
 
 int worker_run(const struct child_start *start)

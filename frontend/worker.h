@@ -8,8 +8,8 @@
 #include "frontend/channel.h"
 #include "frontend/child.h"
 #include "frontend/generation.h"
-#include "frontend/limit.h"
 #include "frontend/session_table.h"
+#include "frontend/shared.h"
 
 struct listener_set;
 
@@ -21,7 +21,7 @@ struct worker {
 		*prepared; /* each with its generation; serving: NULL before the first COMMIT */
 	uint32_t prepared_number;
 	struct auth_client *auth;
-	struct limit_map *limits;
+	struct shared *shared;
 	struct session_table sessions;
 	uint32_t last_session;
 	unsigned session_cap; /* what the descriptors allow */

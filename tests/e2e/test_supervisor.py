@@ -362,7 +362,7 @@ def test_children_hold_their_own_descriptors_only(front):
             descriptors.pop("2")
             found = list(descriptors.values())
             assert sum(target.startswith("socket:") for target in found) == sockets, found
-            shared = [target for target in found if "postern-limits" in target]
+            shared = [target for target in found if "postern-shared" in target]
             assert len(shared) <= (kind == "worker"), found
             rest = [target for target in found if not target.startswith(("socket:", "anon_inode:")) and target not in shared]
             assert len(rest) == 1 and rest[0].startswith("pipe:"), found     # the log

@@ -1,7 +1,6 @@
-/* test_limit - sessions counted over workers: maxima, exemption, a dead worker, a full row, a seal. */
+/* test_limit - sessions counted over workers: maxima, exemption, a dead worker, a full row, nonsense. */
 #include "frontend/limit.h"
 #include <arpa/inet.h>
-#include <errno.h>
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -33,17 +32,17 @@ static union any_address address(const char *text)
 
 static int map_up(void **state)
 {
-	int fd = limit_create(WORKERS);
+	int fd = shared_create(WORKERS);
 
 	assert_true(fd >= 0);
-	*state = limit_map(fd, WORKERS);
+	*state = shared_map(fd, WORKERS, true);
 	close(fd);
 	return *state ? 0 : -1;
 }
 
 static int map_down(void **state)
 {
-	limit_unmap(*state);
+	shared_unmap(*state);
 	return 0;
 }
 
@@ -115,10 +114,10 @@ static void a_dead_worker_takes_its_counts_along(void **state)
 
 	limit_enter(*state, 0, &one.any, 0, 0, false);
 	limit_enter(*state, 1, &one.any, 0, 0, false);
-	limit_clear(*state, 0);
+	shared_worker_died(*state, 0);
 	assert_int_equal(limit_sessions(*state), 1);
 	assert_int_equal(limit_sessions_of(*state, &one.any), 1);
-	limit_clear(*state, WORKERS); /* no such worker: nothing happens */
+	shared_worker_died(*state, WORKERS); /* no such worker: nothing happens */
 	assert_int_equal(limit_sessions(*state), 1);
 }
 
@@ -158,36 +157,24 @@ static void a_crowd_of_addresses_does_not_push_out_the_busy_one(void **state)
 static void two_processes_see_the_same_counts(void **state)
 {
 	union any_address one = address("192.0.2.1");
-	int fd = limit_create(2);
-	struct limit_map *first = limit_map(fd, 2), *second = limit_map(fd, 2);
+	int fd = shared_create(2);
+	struct shared *first = shared_map(fd, 2, true), *second = shared_map(fd, 2, true);
 
 	limit_enter(first, 0, &one.any, 0, 0, false);
 	assert_int_equal(limit_sessions_of(second, &one.any), 1);
 	assert_int_equal(limit_enter(second, 1, &one.any, 0, 1, false), LIMIT_ADDRESS);
-	limit_unmap(first);
-	limit_unmap(second);
+	shared_unmap(first);
+	shared_unmap(second);
 	close(fd);
-}
-
-static void the_mapping_cannot_be_cut_short(void **state)
-{
-	int fd = limit_create(1);
-
-	assert_int_equal(ftruncate(fd, 0), -1);
-	assert_int_equal(errno, EPERM);
-	assert_null(limit_map(fd, 2)); /* made for another number of workers */
-	assert_int_equal(errno, EINVAL);
-	close(fd);
-	assert_int_equal(limit_create(0), -1);
 }
 
 static void a_mapping_full_of_nonsense_is_survived(void **state)
 {
 	union any_address one = address("192.0.2.1");
-	int fd = limit_create(2);
+	int fd = shared_create(2);
 	off_t size = lseek(fd, 0, SEEK_END);
 	uint8_t *raw = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	struct limit_map *map = limit_map(fd, 2);
+	struct shared *map = shared_map(fd, 2, true);
 
 	for (off_t i = 0; i < size; i++)
 		raw[i] = 0xff;
@@ -195,10 +182,10 @@ static void a_mapping_full_of_nonsense_is_survived(void **state)
 	assert_int_equal(limit_enter(map, 0, &one.any, 10, 0, false), LIMIT_SESSIONS);
 	assert_int_equal(limit_enter(map, 0, &one.any, 0, 0, false), LIMIT_ADMITTED);
 	limit_leave(map, 0, &one.any);
-	limit_clear(map, 0);
-	limit_clear(map, 1);
+	shared_worker_died(map, 0);
+	shared_worker_died(map, 1);
 	assert_int_equal(limit_sessions(map), 0);
-	limit_unmap(map);
+	shared_unmap(map);
 	munmap(raw, (size_t)size);
 	close(fd);
 }
@@ -218,7 +205,6 @@ int main(void)
 		WITH_MAP(leaving_too_often_does_not_go_below_zero),
 		WITH_MAP(a_crowd_of_addresses_does_not_push_out_the_busy_one),
 		cmocka_unit_test(two_processes_see_the_same_counts),
-		cmocka_unit_test(the_mapping_cannot_be_cut_short),
 		cmocka_unit_test(a_mapping_full_of_nonsense_is_survived),
 	};
 
