@@ -207,6 +207,8 @@ static void control_commit(struct auth_process *process, struct message_reader *
 	log_set_level((enum log_level)process->config->log.level);
 	if (!process->sasl)
 		process_fail(process, why);
+	else if (!prepared_serving(&process->control, process->generation))
+		process_fail(process, "the supervisor does not take its answers");
 }
 
 static void control_peer(struct auth_process *process, unsigned type,

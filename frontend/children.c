@@ -108,6 +108,29 @@ static void consider_prepared(struct children *all)
 		all->handlers->prepared(all);
 }
 
+/* Everyone who lives has said to serve what is in force. */
+static void consider_settled(struct children *all)
+{
+	if (all->settled || all->next.number != 0)
+		return;
+	for (unsigned i = 0; i < all->count; i++) {
+		const struct child *child = &all->items[i];
+
+		if (child->state != CHILD_ABSENT && child->state != CHILD_LEAVING &&
+		    child->wanted && child->serving != all->now.number)
+			return;
+	}
+	all->settled = true;
+	all->handlers->serving(all);
+}
+
+void child_serves(struct child *child, uint32_t number)
+{
+	if (child->state == CHILD_RUNNING && number == child->given)
+		child->serving = number;
+	consider_settled(child->all);
+}
+
 static void commit_child(struct child *child)
 {
 	child_tell_generation(child, CONTROL_COMMIT, child->given);
@@ -203,11 +226,16 @@ int children_prepare(struct children *all, const struct config *config,
 	return 0;
 }
 
-void children_kill_unready(struct children *all)
+void children_kill_silent(struct children *all)
 {
-	for (unsigned i = 0; i < all->count; i++)
-		if (child_is_wired(&all->items[i]) && !all->items[i].ready)
-			child_kill(&all->items[i]);
+	for (unsigned i = 0; i < all->count; i++) {
+		const struct child *child = &all->items[i];
+		bool answered =
+			all->next.number != 0 ? child->ready : child->serving == all->now.number;
+
+		if (child_is_wired(child) && !answered)
+			child_kill(child);
+	}
 }
 
 void children_commit(struct children *all)
@@ -218,6 +246,7 @@ void children_commit(struct children *all)
 	all->now = all->next;
 	all->next = (struct children_setup) { 0 };
 	all->restarting = true;
+	all->settled = false;
 	for (unsigned i = 0; i < all->count; i++) {
 		struct child *child = &all->items[i];
 		bool new = child->state == CHILD_PREPARED;
@@ -312,6 +341,7 @@ static void child_over(struct child *child, int status)
 	if (all->restarting && child->wanted)
 		child_restart(child);
 	consider_prepared(all);
+	consider_settled(all);
 }
 
 void child_gone(struct child *child)
@@ -418,6 +448,7 @@ static int child_start(struct child *child)
 		close(fds[0]);
 		return -1;
 	}
+	child->serving = 0;
 	child_enter(child, CHILD_PREPARING, PREPARE_SECONDS);
 	/* without memory: as if the channel had ended at once; the process sees the end and goes */
 	if (channel_init(&child->channel, all->loop, fds[0], CONTROL_MESSAGE_MAX, CONTROL_QUEUE_MAX,

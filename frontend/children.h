@@ -29,11 +29,12 @@ struct child {
 	enum child_kind kind;
 	unsigned index, incarnation;
 	enum child_state state;
-	bool wanted;    /* to be there: started again when it dies */
-	bool ready;     /* has answered READY for the generation that it was given last */
-	uint32_t given; /* that generation */
-	pid_t pid;      /* 0: reaped */
-	int status;     /* of waitpid(), once reaped */
+	bool wanted;      /* to be there: started again when it dies */
+	bool ready;       /* has answered READY for the generation that it was given last */
+	uint32_t given;   /* that generation */
+	uint32_t serving; /* the one that it has said to serve; 0: none */
+	pid_t pid;        /* 0: reaped */
+	int status;       /* of waitpid(), once reaped */
 	struct channel channel;
 	/* PREPARING, LEAVING: until it is killed; ABSENT: until it is started again */
 	ev_timer timer;
@@ -57,6 +58,8 @@ struct children_setup {
 struct children_handlers {
 	/* Everyone is ready for the next generation: children_commit() or children_abort(). */
 	void (*prepared)(struct children *);
+	/* Everyone serves the generation in force. Told once for each. */
+	void (*serving)(struct children *);
 	/* The checker's answer: the TLS library's version. */
 	void (*checked)(struct children *, const char *version);
 	/* FAILED of any child: its faults. */
@@ -80,6 +83,7 @@ struct children {
 	struct child *items; /* workers, then room for authentication processes, then the monitor */
 	unsigned workers, count;
 	unsigned last_incarnation;
+	bool settled;    /* everyone serves the generation in force, and it has been told */
 	bool restarting; /* who dies is started again */
 	struct child_role roles[CHILD_KINDS];
 };
@@ -94,8 +98,8 @@ int children_check(struct children *,
 /* Gives the next generation to everyone who is there, and starts who is missing. The number is one more than the last. 0, or -1 with
  * errno when a process cannot be started at the very first time. */
 int children_prepare(struct children *, const struct config *, const struct listening *);
-/* Kills who has not answered; the others wait for children_commit(). */
-void children_kill_unready(struct children *);
+/* Kills who has not answered to PREPARE or COMMIT; the others wait. */
+void children_kill_silent(struct children *);
 /* The next generation is in force; the caller may free the one before. */
 void children_commit(struct children *);
 /* The next generation is dropped: who knows no other is started again. */

@@ -160,6 +160,16 @@ static void take_failed(struct child *child, struct message_reader *reader)
 		child_tell(child, CONTROL_STOP, NULL, 0);
 }
 
+static void take_serving(struct child *child, struct message_reader *reader)
+{
+	uint32_t number = message_get_u32(reader);
+
+	if (message_done(reader))
+		child_serves(child, number);
+	else
+		child_kill(child);
+}
+
 /* Only a worker may complain, and only about the incarnation that it knew. */
 static void take_stuck(struct child *child, struct message_reader *reader)
 {
@@ -198,6 +208,9 @@ static void on_message(struct channel *channel, unsigned type, struct message_re
 		break;
 	case CONTROL_FAILED:
 		take_failed(child, reader);
+		break;
+	case CONTROL_SERVING:
+		take_serving(child, reader);
 		break;
 	case CONTROL_STUCK:
 		take_stuck(child, reader);

@@ -27,9 +27,10 @@ enum control_type {
 	CONTROL_READY =
 		64, /* u32 generation; the checker adds a string: the TLS library's version */
 	CONTROL_FAILED, /* u32 generation, u32 count, then per fault: string file, u32 line, string text */
-	CONTROL_STUCK, /* u8 kind, u32 index, u32 incarnation: that peer does not answer */
-	CONTROL_BUSY,  /* u8 kind: requests wait, and every process of that kind is busy */
-	CONTROL_IDLE,  /* it has had nothing to do for a while */
+	CONTROL_SERVING, /* u32 generation: the answer to COMMIT */
+	CONTROL_STUCK,   /* u8 kind, u32 index, u32 incarnation: that peer does not answer */
+	CONTROL_BUSY,    /* u8 kind: requests wait, and every process of that kind is busy */
+	CONTROL_IDLE,    /* it has had nothing to do for a while */
 };
 
 #define CONTROL_MESSAGE_MAX (8u << 20)

@@ -36,6 +36,7 @@ static void commit(struct monitor *monitor, uint32_t number)
 	monitor->config = monitor->prepared;
 	monitor->prepared = NULL;
 	log_set_level((enum log_level)monitor->config->log.level);
+	prepared_serving(&monitor->supervisor, number);
 }
 
 static void on_message(struct channel *channel, unsigned type, struct message_reader *message,

@@ -30,6 +30,18 @@ bool prepared_answer(struct channel *channel, uint32_t generation,
 	return sent;
 }
 
+bool prepared_serving(struct channel *channel, uint32_t generation)
+{
+	struct message_writer message;
+	bool sent;
+
+	message_begin(&message, CONTROL_MESSAGE_MAX, CONTROL_SERVING);
+	message_put_u32(&message, generation);
+	sent = message_end(&message, 0) && channel_send(channel, &message, NULL, 0) == 0;
+	message_writer_cleanup(&message);
+	return sent;
+}
+
 void prepared_faults(struct message_reader *message, struct config_faults *out)
 {
 	for (uint32_t count = message_get_u32(message); count > 0 && !message->failed; count--) {

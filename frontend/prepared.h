@@ -9,6 +9,8 @@
  * False when the channel does not take it. */
 bool prepared_answer(struct channel *, uint32_t generation, const struct config_faults *,
 		     const char *library);
+/* SERVING: the answer to COMMIT. */
+bool prepared_serving(struct channel *, uint32_t generation);
 /* The faults of a FAILED message, whose generation has been read. */
 void prepared_faults(struct message_reader *, struct config_faults *out);
 

@@ -111,10 +111,17 @@ void reload_prepared(struct reload *reload)
 	reload->next_listening = (struct listening) { 0 };
 	/* the children's view must name what outlives this function */
 	reload->children->next.listening = reload->listening;
+	enter(reload, RELOAD_COMMITTED, ANSWER_SECONDS);
 	children_commit(reload->children);
 	reload->applied(reload, before);
 	listening_close(&old);
 	config_free(before);
+}
+
+void reload_serving(struct reload *reload)
+{
+	if (reload->step != RELOAD_COMMITTED)
+		return;
 	log_done(reload);
 	finish(reload, true);
 }
@@ -123,6 +130,8 @@ void reload_failed(struct reload *reload, const struct child *child,
 		   const struct config_faults *faults)
 {
 	log_faults(faults);
+	if (reload->step == RELOAD_COMMITTED)
+		return; /* it is in force; whoever fails now is started again */
 	if (child->kind != CHILD_CHECKER)
 		log_event(LOG_LEVEL_ERROR, "reload", "%s %u cannot use it",
 			  child_kind_names[child->kind], child->index);
@@ -143,14 +152,14 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct reload *reload = timer->data;
 
-	if (reload->replacing) {
+	if (reload->step == RELOAD_PREPARING && reload->replacing) {
 		log_event(LOG_LEVEL_ERROR, "reload", "a process does not become ready");
 		give_up(reload);
 		return;
 	}
 	reload->replacing = true;
-	enter(reload, RELOAD_PREPARING, REPLACE_SECONDS);
-	children_kill_unready(reload->children);
+	enter(reload, reload->step, REPLACE_SECONDS);
+	children_kill_silent(reload->children);
 }
 
 void reload_begin(struct reload *reload)

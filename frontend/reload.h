@@ -8,7 +8,7 @@
 
 #include "frontend/children.h"
 
-enum reload_step { RELOAD_NONE, RELOAD_CHECKING, RELOAD_PREPARING };
+enum reload_step { RELOAD_NONE, RELOAD_CHECKING, RELOAD_PREPARING, RELOAD_COMMITTED };
 
 struct reload {
 	struct children *children;
@@ -40,5 +40,6 @@ void reload_checked(struct reload *);
 void reload_failed(struct reload *, const struct child *, const struct config_faults *);
 void reload_checker_over(struct reload *);
 void reload_prepared(struct reload *);
+void reload_serving(struct reload *);
 
 #endif

@@ -133,6 +133,13 @@ static void on_prepared(struct children *children)
 		reload_begin(&supervisor->reload);
 }
 
+static void on_serving(struct children *children)
+{
+	struct supervisor *supervisor = children->owner;
+
+	reload_serving(&supervisor->reload);
+}
+
 static void on_checked(struct children *children, const char *version)
 {
 	struct supervisor *supervisor = children->owner;
@@ -308,8 +315,8 @@ static int load(struct supervisor *supervisor, bool only_check, struct account *
 static int check(struct supervisor *supervisor, const struct account *worker,
 		 const struct account *auth)
 {
-	static const struct children_handlers handlers = { on_prepared, on_checked, on_failed,
-							   on_over };
+	static const struct children_handlers handlers = { on_prepared, on_serving, on_checked,
+							   on_failed, on_over };
 	struct children *children = &supervisor->children;
 
 	children->loop = supervisor->loop;

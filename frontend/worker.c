@@ -110,6 +110,7 @@ static void commit(struct worker *w, uint32_t number)
 	name_listeners(w->serving);
 	if (!ev_is_active(&w->accept_pause))
 		listener_set_start(w->serving);
+	prepared_serving(&w->supervisor, number);
 }
 
 static void take_listener(struct worker *w, uint32_t index, int *fd)
