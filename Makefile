@@ -84,7 +84,7 @@ valgrind	= valgrind -q --vgdb=no --suppressions=$(CURDIR)/tests/support/valgrind
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all demo check sample unit e2e asan valgrind fuzz bench tidy format format-check install uninstall clean help \
+.PHONY: all demo check sample unit e2e asan valgrind fuzz bench soak tidy format format-check install uninstall clean help \
 	needs compile-commands objects program unit-programs clang-objects $(fuzz_runs) FORCE
 
 all: needs $(out)/postern compile-commands
@@ -218,7 +218,13 @@ build/conf.d/cert.pem: $(wildcard conf.d/*.conf)
 	@echo "build/conf.d is ready: build/postern -c build/conf.d -t"
 
 bench: $(out)/postern
-	@for program in $(wildcard tests/bench/*.py); do \
+	@for program in $(wildcard tests/bench/bench_*.py); do \
+		echo "== $$program"; POSTERN=$(abspath $(out)/postern) $(PYTHON) -B $$program || exit 1; \
+	done
+
+# Minutes each: sessions through reloads, logins through killed processes.
+soak: $(out)/postern
+	@for program in $(wildcard tests/bench/soak_*.py); do \
 		echo "== $$program"; POSTERN=$(abspath $(out)/postern) $(PYTHON) -B $$program || exit 1; \
 	done
 
@@ -271,6 +277,7 @@ help:
 	@echo "make fuzz          each fuzz target for FUZZ_SECONDS (60)"
 	@echo "make sample        build/conf.d: the sample configuration with a throw-away certificate"
 	@echo "make bench         measurements"
+	@echo "make soak          live sessions through reloads, logins through killed processes; minutes"
 	@echo "make tidy          clang-tidy; must be clean"
 	@echo "make format        clang-format in place"
 	@echo "make format-check  fails where clang-format would change something"
