@@ -165,6 +165,23 @@ static void an_authentication_process_gets_no_key_no_certificate_and_no_backend(
 	config_free(config);
 }
 
+static void a_monitor_gets_the_servers_and_no_key(void **state)
+{
+	struct fixture *f = *state;
+	struct config *config = round_trip(f, CHILD_MONITOR);
+
+	assert_false(message_holds(f, "PRIVATE KEY"));
+	assert_false(message_holds(f, "key.pem"));
+	assert_false(message_holds(f, "secret-place"));
+	assert_int_equal(config->pools.count, 2);
+	assert_int_equal(config->pools.items[0].tls, BACKEND_TLS_STARTTLS);
+	assert_memory_equal(config->pools.items[0].ca_pem.data, "-----BEGIN CERTIFICATE-----\nCACA",
+			    32);
+	assert_string_equal(config->pools.items[0].servers.items[0].name, "store.example.test");
+	assert_int_equal(config->routes.items[0].pools[PROTOCOL_SUBMISSION], 1);
+	config_free(config);
+}
+
 static void a_worker_does_not_learn_what_the_supervisor_alone_needs(void **state)
 {
 	struct fixture *f = *state;
@@ -190,10 +207,10 @@ static void a_checker_sees_what_a_worker_sees(void **state)
 
 static void a_section_cut_anywhere_is_refused(void **state)
 {
-	static const enum child_kind kinds[] = { CHILD_WORKER, CHILD_AUTH };
+	static const enum child_kind kinds[] = { CHILD_WORKER, CHILD_AUTH, CHILD_MONITOR };
 	struct fixture *f = *state;
 
-	for (size_t k = 0; k < 2; k++) {
+	for (size_t k = 0; k < 3; k++) {
 		encode(f, kinds[k]);
 		for (size_t len = 0; len < f->writer.len - MESSAGE_HEADER; len++) {
 			bool whole;
@@ -275,6 +292,7 @@ int main(void)
 		TEST(a_worker_gets_all_that_it_works_with),
 		TEST(bytes_that_values_share_travel_once_and_stay_shared),
 		TEST(an_authentication_process_gets_no_key_no_certificate_and_no_backend),
+		TEST(a_monitor_gets_the_servers_and_no_key),
 		TEST(a_worker_does_not_learn_what_the_supervisor_alone_needs),
 		TEST(a_checker_sees_what_a_worker_sees),
 		TEST(a_section_cut_anywhere_is_refused),
