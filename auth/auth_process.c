@@ -7,6 +7,7 @@
 #include "frontend/channel.h"
 #include "frontend/child.h"
 #include "frontend/config.h"
+#include "frontend/log_target.h"
 #include "frontend/prepared.h"
 #include <stdlib.h>
 #include <time.h>
@@ -257,10 +258,8 @@ static void control_message(struct channel *channel, unsigned type, struct messa
 		control_peer(process, type, message, fds, nfds);
 		break;
 	case CONTROL_LOG:
-		if (nfds == 1) {
-			log_set_descriptor(fds[0]);
-			fds[0] = -1;
-		}
+		if (!log_target_take(message, fds, nfds))
+			process_fail(process, "malformed message from the supervisor");
 		break;
 	case CONTROL_DRAIN:
 	case CONTROL_STOP:

@@ -3,7 +3,6 @@
  * stderr and status 70, so that no child ever runs with more than it should have.
  */
 #include "frontend/child.h"
-#include "frontend/log.h"
 #include "protocols/span.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -74,7 +73,7 @@ static void reset_signals(void)
 /* 0 and 1 lead nowhere. 2 stays what the supervisor has: only a failed assertion or a sanitizer writes there. */
 static void close_others(const struct child_start *start)
 {
-	int kept[] = { start->channel, start->log, start->shared };
+	int kept[] = { start->channel, start->log.fd, start->shared };
 	unsigned first = 3;
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
@@ -165,13 +164,13 @@ static bool parse_number(const char *text, long min, long max, long *out)
 	return errno == 0 && end != text && *end == '\0' && *out >= min && *out <= max;
 }
 
-/* `postern --child KIND INDEX INCARNATION CHANNEL_FD LOG_FD SHARED_FD UID GID` */
+/* `postern --child KIND INDEX INCARNATION CHANNEL_FD LOG_FD SHARED_FD UID GID LOG_KIND LOG_FORMAT` */
 static bool parse_start(int argc, char **argv, struct child_start *start)
 {
-	long index, incarnation, channel, log, shared, uid, gid;
+	long index, incarnation, channel, log, shared, uid, gid, log_kind, log_format;
 	int kind = 0;
 
-	if (argc != 10)
+	if (argc != 12)
 		return false;
 	while (kind < CHILD_KINDS && strcmp(argv[2], child_kind_names[kind]) != 0)
 		kind++;
@@ -180,19 +179,22 @@ static bool parse_start(int argc, char **argv, struct child_start *start)
 	    !parse_number(argv[5], 3, INT_MAX, &channel) ||
 	    !parse_number(argv[6], 3, INT_MAX, &log) ||
 	    !parse_number(argv[7], -1, INT_MAX, &shared) ||
-	    !parse_number(argv[8], 0, UINT_MAX, &uid) || !parse_number(argv[9], 0, UINT_MAX, &gid))
+	    !parse_number(argv[8], 0, UINT_MAX, &uid) ||
+	    !parse_number(argv[9], 0, UINT_MAX, &gid) ||
+	    !parse_number(argv[10], 0, LOG_KINDS - 1, &log_kind) ||
+	    !parse_number(argv[11], 0, LOG_FORMATS - 1, &log_format))
 		return false;
 	*start = (struct child_start) {
 		.kind = (enum child_kind)kind,
 		.index = (unsigned)index,
 		.incarnation = (unsigned)incarnation,
 		.channel = (int)channel,
-		.log = (int)log,
+		.log = { (int)log, (enum log_kind)log_kind, (enum log_format)log_format },
 		.shared = (int)shared,
 		.uid = (uid_t)uid,
 		.gid = (gid_t)gid,
 	};
-	return fcntl(start->channel, F_GETFD) >= 0 && fcntl(start->log, F_GETFD) >= 0;
+	return fcntl(start->channel, F_GETFD) >= 0 && fcntl(start->log.fd, F_GETFD) >= 0;
 }
 
 void child_main(int argc, char **argv)
@@ -210,7 +212,7 @@ void child_main(int argc, char **argv)
 		exit(EX_USAGE);
 	}
 	child_confine(&start);
-	log_set_descriptor(start.log);
+	log_set_output(&start.log);
 
 	int status = run[start.kind](&start);
 

@@ -6,6 +6,7 @@
 #define FRONTEND_CHILD_H
 
 #include "frontend/control.h"
+#include "frontend/log.h"
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -13,8 +14,9 @@
 struct child_start {
 	enum child_kind kind;
 	unsigned index, incarnation;
-	int channel, log, shared; /* descriptors; shared may be -1 */
-	uid_t uid;                /* to become; 0: stay (not started as root) */
+	int channel, shared; /* descriptors; shared may be -1 */
+	struct log_output log;
+	uid_t uid; /* to become; 0: stay (not started as root) */
 	gid_t gid;
 };
 

@@ -577,11 +577,11 @@ void children_tell(struct children *all, enum child_kind kind, enum control_type
 		child_tell(&all->checker, type, NULL, 0);
 }
 
-void children_give_log(struct children *all, int fd)
+void children_give_log(struct children *all, const struct log_output *log)
 {
-	all->log = fd;
+	all->log = *log;
 	for (unsigned i = 0; i < all->count; i++)
-		child_tell(&all->items[i], CONTROL_LOG, &fd, 1);
+		child_give_log(&all->items[i], log);
 }
 
 void children_kill(struct children *all)

@@ -76,7 +76,8 @@ struct children {
 	const struct config *checking;   /* what the checker is given */
 	struct shared *counters;         /* the supervisor's own mapping of `shared` */
 	struct spawner spawner;
-	int log, shared; /* descriptors that children get */
+	struct log_output log; /* what children get; the descriptor is the caller's */
+	int shared;            /* another */
 	struct account accounts[CHILD_KINDS];
 	ev_child reaper;
 	struct child checker;
@@ -110,7 +111,7 @@ unsigned children_alive_of(const struct children *, enum child_kind);
 
 /* A message without fields to all of a kind; CHILD_KINDS: to all. */
 void children_tell(struct children *, enum child_kind, enum control_type);
-void children_give_log(struct children *, int fd); /* CONTROL_LOG to all */
-void children_kill(struct children *);             /* SIGKILL to all */
+void children_give_log(struct children *, const struct log_output *); /* CONTROL_LOG to all */
+void children_kill(struct children *);                                /* SIGKILL to all */
 
 #endif

@@ -3,7 +3,7 @@
  * is believed beyond its type and numbers.
  */
 #include "frontend/children_talk.h"
-#include "frontend/log.h"
+#include "frontend/log_target.h"
 #include "frontend/prepared.h"
 #include <errno.h>
 #include <string.h>
@@ -36,6 +36,15 @@ void child_tell_generation(struct child *child, enum control_type type, uint32_t
 	message_begin(&writer, CONTROL_MESSAGE_MAX, type);
 	message_put_u32(&writer, number);
 	send_to(child, &writer, NULL, 0);
+}
+
+void child_give_log(struct child *child, const struct log_output *log)
+{
+	struct message_writer writer;
+
+	message_begin(&writer, CONTROL_MESSAGE_MAX, CONTROL_LOG);
+	log_target_put(&writer, log);
+	send_to(child, &writer, &log->fd, 1);
 }
 
 static void tell_peer(struct child *child, enum control_type type, const struct child *peer,

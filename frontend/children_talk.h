@@ -14,6 +14,7 @@ void child_tell(struct child *, enum control_type, const int *fds,
 void child_tell_generation(struct child *, enum control_type, uint32_t number);
 /* PREPARE of that generation, and a worker's listening sockets. */
 void child_give(struct child *, const struct children_setup *);
+void child_give_log(struct child *, const struct log_output *); /* CONTROL_LOG */
 /* A work channel to every peer that is there; each end is told who the other is. False: none could be made. */
 bool child_wire(struct child *);
 void child_unwire(struct child *);

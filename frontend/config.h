@@ -129,9 +129,9 @@ struct config {
 	} routes;
 	struct config_limits limits;
 	struct {
-		const char *target; /* "stderr" or a path */
-		int format;
-		int level; /* enum log_level */
+		const char *target; /* as log_target_open() takes it */
+		int format;         /* enum log_format */
+		int level;          /* enum log_level */
 	} log;
 };
 

@@ -135,6 +135,19 @@ static const struct option_word *word_find(const struct option_word *words, cons
 	return NULL;
 }
 
+/* The word that stands in place of a path: alone, or before ":" and a path of its own. */
+static const struct option_word *path_word(const struct option_word *words, const char *text)
+{
+	for (; words != NULL && words->name != NULL; words++) {
+		size_t len = strlen(words->name);
+
+		if (strncmp(words->name, text, len) == 0 &&
+		    (text[len] == '\0' || (text[len] == ':' && words->value == OPTION_WORD_PATH)))
+			return words;
+	}
+	return NULL;
+}
+
 static void apply_word(struct cursor *cursor, const struct option *row, int *field,
 		       const config_setting_t *setting)
 {
@@ -195,7 +208,7 @@ static void apply_path(struct cursor *cursor, const struct option *row, const ch
 
 	if (text == NULL)
 		return;
-	word = word_find(row->words, text);
+	word = path_word(row->words, text);
 	if (word != NULL && word->unavailable)
 		fault(cursor, setting, "%s = \"%s\" is not available in this version", row->name,
 		      text);

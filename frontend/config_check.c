@@ -4,6 +4,7 @@
  * RFC 3207 4 (port 25), 5321 4.1.2 and 2.3.5 (host name), 8314 3 (ports of implicit TLS).
  */
 #include "frontend/config_load.h"
+#include "frontend/log_target.h"
 
 #include <pwd.h>
 #include <stdlib.h>
@@ -214,6 +215,17 @@ static void check_limits(struct config_loader *loader)
 				  limits->max_sessions_per_address, limits->max_sessions);
 }
 
+/* ---- log ---- */
+
+static void check_log(struct config_loader *loader)
+{
+	const char *const *target = &loader->config->log.target;
+	const char *why = log_target_check(*target);
+
+	if (why != NULL)
+		config_error_at(loader, target, NULL, "log.target: \"%s\": %s", *target, why);
+}
+
 void config_check(struct config_loader *loader)
 {
 	struct config *config = loader->config;
@@ -227,4 +239,5 @@ void config_check(struct config_loader *loader)
 	check_processes(loader);
 	config_check_backends(loader);
 	check_limits(loader);
+	check_log(loader);
 }

@@ -64,13 +64,14 @@ static const struct option_word auth_sources[] = {
 	{ NULL, 0, false },
 };
 static const struct option_word log_formats[] = {
-	{ "logfmt", 0, false },
-	{ "json", 0, true },
+	{ "logfmt", LOG_FORMAT_LOGFMT, false },
+	{ "json", LOG_FORMAT_JSON, false },
 	{ NULL, 0, false },
 };
 static const struct option_word log_targets[] = {
-	{ "stderr", 0, false },
-	{ "syslog", 0, true },
+	{ "stderr", OPTION_WORD_ALONE, false },
+	{ "syslog", OPTION_WORD_PATH, false },
+	{ "journald", OPTION_WORD_PATH, false },
 	{ NULL, 0, false },
 };
 static const struct option_word log_levels[] = {
@@ -440,13 +441,14 @@ static const struct option log_rows[] = {
 	  .max = 4096,
 	  .text = "stderr",
 	  .words = log_targets,
-	  .flags = OPTION_RESTART,
-	  .help = "`stderr`, or a file to append to." },
+	  .help = "`stderr`; `syslog` or `journald`, with `:/path` where the daemon's socket is "
+		  "not at its usual place; or a file to append to." },
 	{ .name = "format",
 	  .type = OPTION_WORD,
 	  .offset = AT(log.format),
 	  .words = log_formats,
-	  .help = "`logfmt`: key=value pairs, an event a line." },
+	  .help = "`logfmt`: key=value pairs, an event a line; `json`: the same keys in an object "
+		  "a line." },
 	{ .name = "level",
 	  .type = OPTION_WORD,
 	  .offset = AT(log.level),

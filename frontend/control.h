@@ -1,6 +1,6 @@
 /* control - what the supervisor and its children tell each other (types of message on the supervisor channel).
- * A child is started as `postern --child KIND INDEX INCARNATION CHANNEL_FD LOG_FD SHARED_FD UID GID`
- * (SHARED_FD -1: none; UID 0: stay).
+ * A child is started as `postern --child KIND INDEX INCARNATION CHANNEL_FD LOG_FD SHARED_FD UID GID LOG_KIND LOG_FORMAT`
+ * (SHARED_FD -1: none; UID 0: stay; the last two as enum log_kind and log_format).
  * It gets its configuration as PREPARE, answers READY or FAILED, and begins with COMMIT. A reload is the same again, while
  * it goes on serving what it has: COMMIT puts the new one in its place, ABORT drops it.
  */
@@ -18,9 +18,9 @@ enum control_type {
 	CONTROL_LISTENER,  /* u32 index in the configuration of the last PREPARE; one descriptor */
 	CONTROL_PEER_UP,   /* u8 kind, u32 index, u32 incarnation; one descriptor */
 	CONTROL_PEER_DOWN, /* u8 kind, u32 index, u32 incarnation */
-	CONTROL_LOG,       /* one descriptor: write there from now on */
-	CONTROL_DRAIN,     /* stop accepting, end what may end, then exit */
-	CONTROL_STOP,      /* exit now */
+	CONTROL_LOG, /* u8 kind, u8 format; one descriptor: write there from now on (log_target_take) */
+	CONTROL_DRAIN, /* stop accepting, end what may end, then exit */
+	CONTROL_STOP,  /* exit now */
 	/* u8 kind, u32 index, u32 incarnation: begin nothing new there, and close the work channel when nothing is open */
 	CONTROL_PEER_RETIRE,
 	/* child to supervisor */

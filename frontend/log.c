@@ -1,9 +1,10 @@
-/* log - one line per event, in logfmt; see log.h.
+/* log - one line per event; see log.h.
  * Invariants: a key with its value is written whole or left out; a line is one write() of at most LOG_LINE_MAX bytes,
- * which is also what a pipe takes in one piece (PIPE_BUF), so the lines of several processes never mix. A write that
+ * which is also what a pipe takes in one piece (PIPE_BUF), or one datagram, so the lines of several processes never mix. A write that
  * would block or fails is counted, never repeated and never a reason to exit.
  */
 #include "frontend/log.h"
+#include "frontend/log_escape.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -11,35 +12,27 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
 #define LOG_MESSAGE_MAX 1024 /* octets of our own words in message="..." */
+#define LINE_END        2    /* kept free for "}" and the newline */
+#define KEY_MAX         56   /* with the prefix the journal takes 64 */
+#define HEADER_MAX      128  /* what stands before a line in a datagram */
 
 static const char *const level_names[] = { "debug", "info", "warning", "error" };
+static const int priorities[] = { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERR };
 
 static struct {
 	int fd;
+	enum log_kind kind;
+	enum log_format format;
 	bool is_socket, may_block;
 	enum log_level level;
+	long pid; /* asked for once: a confined process may not be able to later */
 	uint64_t lost, told;
 } target = { .fd = -1, .level = LOG_LEVEL_INFO };
-
-int log_open(const char *log_target)
-{
-	const int flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-
-	if (strcmp(log_target, "stderr") != 0)
-		return open(log_target, flags | O_CREAT, 0640);
-
-	/* A file never blocks, and whatever else writes to stderr goes on where a line of ours ended. Anything else gets a
-	 * description of our own: non-blocking, without making a terminal so for the others that use it. */
-	struct stat status;
-	bool is_file = fstat(STDERR_FILENO, &status) == 0 && S_ISREG(status.st_mode);
-	int fd = is_file ? -1 : open("/proc/self/fd/2", flags);
-
-	return fd >= 0 ? fd : fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
-}
 
 void log_set_descriptor(int fd)
 {
@@ -48,6 +41,7 @@ void log_set_descriptor(int fd)
 	if (target.fd >= 0 && target.fd != fd)
 		close(target.fd);
 	target.fd = fd;
+	target.pid = getpid();
 	if (fd < 0)
 		return;
 
@@ -57,6 +51,13 @@ void log_set_descriptor(int fd)
 	target.is_socket = known && S_ISSOCK(status.st_mode);
 	target.may_block =
 		!(known && S_ISREG(status.st_mode)) && !(flags >= 0 && (flags & O_NONBLOCK));
+}
+
+void log_set_output(const struct log_output *output)
+{
+	target.kind = output->kind;
+	target.format = output->format;
+	log_set_descriptor(output->fd);
 }
 
 void log_set_level(enum log_level level)
@@ -69,163 +70,167 @@ uint64_t log_lost(void)
 	return target.lost;
 }
 
-/* Appends a whole "key=value" or nothing; one byte stays free for the newline. */
-static void append(struct log_line *line, const char *text, size_t len)
+/* ---- keys and values ---- */
+
+static bool add(struct log_line *line, const char *text, size_t len)
 {
-	if (line->dropped || len > LOG_LINE_MAX - 1 - line->len)
-		return;
+	if (len > LOG_LINE_MAX - LINE_END - line->len)
+		return false;
 	memcpy(line->text + line->len, text, len);
 	line->len += len;
+	return true;
 }
 
-__attribute__((format(printf, 2, 3))) static void append_format(struct log_line *line,
-								const char *format, ...)
+static bool add_text(struct log_line *line, const char *text)
 {
+	return add(line, text, strlen(text));
+}
+
+/* A whole "key=value" of the line, the value already escaped for it, or nothing. */
+static bool add_pair(struct log_line *line, const char *key, struct span shown, bool quoted)
+{
+	bool json = target.format == LOG_FORMAT_JSON;
+	const char *mark = quoted ? "\"" : "", *between = json ? ",\"" : " ";
+	size_t before = line->len;
+
+	if (before == 0)
+		between = json ? "{\"" : "";
+	if (strlen(key) <= KEY_MAX && add_text(line, between) && add_text(line, key) &&
+	    add_text(line, json ? "\":" : "=") && add_text(line, mark) &&
+	    add(line, shown.data, shown.len) && add_text(line, mark))
+		return true;
+	line->len = before;
+	return false;
+}
+
+/* The same for the journal, whose names of fields are in capitals. */
+static void add_field(struct log_line *line, const char *key, struct span plain)
+{
+	char *out = line->fields + line->fields_len;
+	int head = snprintf(out, LOG_FIELDS_MAX - line->fields_len, "POSTERN_%s=", key);
+	size_t room = LOG_FIELDS_MAX - line->fields_len;
+
+	if (head < 0 || (size_t)head + plain.len + 1 > room)
+		return;
+	for (int i = 0; i < head; i++)
+		if (out[i] >= 'a' && out[i] <= 'z')
+			out[i] = (char)(out[i] - 'a' + 'A');
+	memcpy(out + head, plain.data, plain.len);
+	out[(size_t)head + plain.len] = '\n';
+	line->fields_len += (size_t)head + plain.len + 1;
+}
+
+/* `max` octets of the value at most; with `cut` what the line has room for, else all of that or nothing. */
+static void put_quoted(struct log_line *line, const char *key, struct span value, size_t max,
+		       bool cut)
+{
+	const enum log_escaping how =
+		target.format == LOG_FORMAT_JSON ? LOG_ESCAPE_JSON : LOG_ESCAPE_LOGFMT;
 	char text[LOG_LINE_MAX];
-	va_list args;
+	size_t around = strlen(key) + strlen(",\"\":\"\"") + LINE_END;
+	size_t room = sizeof(text);
 
-	va_start(args, format);
-	int len = vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	if (len > 0 && (size_t)len < sizeof(text))
-		append(line, text, (size_t)len);
+	if (line->dropped)
+		return;
+	if (cut)
+		room = line->len + around < LOG_LINE_MAX ? LOG_LINE_MAX - line->len - around : 0;
+
+	size_t len = log_escape(value, max, how, text, room);
+
+	if (!add_pair(line, key, (struct span) { text, len }, true) ||
+	    target.kind != LOG_KIND_JOURNAL)
+		return;
+	len = log_escape(value, max, LOG_ESCAPE_JOURNAL, text, sizeof(text));
+	add_field(line, key, (struct span) { text, len });
 }
 
-static void append_time(struct log_line *line)
+/* `bare`: it means the same without quotation marks, in JSON as well. */
+static void put_bare(struct log_line *line, const char *key, struct span text, bool is_number)
 {
+	bool quoted = target.format == LOG_FORMAT_JSON && !is_number;
+
+	if (!line->dropped && add_pair(line, key, text, quoted) && target.kind == LOG_KIND_JOURNAL)
+		add_field(line, key, text);
+}
+
+void log_word(struct log_line *line, const char *key, const char *word)
+{
+	if (word && log_is_bare(word))
+		put_bare(line, key, span_of(word), false);
+	else if (word)
+		log_text(line, key, word);
+}
+
+void log_text(struct log_line *line, const char *key, const char *text)
+{
+	put_quoted(line, key, span_of(text), LOG_LINE_MAX, false);
+}
+
+void log_value(struct log_line *line, const char *key, struct span value)
+{
+	put_quoted(line, key, value, LOG_VALUE_MAX, false);
+}
+
+void log_number(struct log_line *line, const char *key, uint64_t value)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
+	put_bare(line, key, span_of(text), true);
+}
+
+void log_seconds(struct log_line *line, const char *key, double value)
+{
+	char text[64];
+	int len = snprintf(text, sizeof(text), "%.3f", value);
+
+	if (len > 0 && (size_t)len < sizeof(text))
+		put_bare(line, key, (struct span) { text, (size_t)len }, true);
+}
+
+/* ---- the line ---- */
+
+static void put_time(struct log_line *line)
+{
+	char text[64];
 	struct timespec now;
 	struct tm utc;
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &utc);
-	append_format(line, "time=%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ", utc.tm_year + 1900,
-		      utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
-		      now.tv_nsec / 1000000);
+	snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ", utc.tm_year + 1900,
+		 utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
+		 now.tv_nsec / 1000000);
+	log_word(line, "time", text);
 }
 
 static void begin(struct log_line *line, enum log_level level, const char *event, uint64_t session)
 {
-	line->len = 0;
+	char id[24];
+
+	line->len = line->fields_len = 0;
+	line->level = level;
 	line->dropped = false;
-	if (session != 0)
-		append_format(line, "session=%016llx ", (unsigned long long)session);
-	append_time(line);
-	append_format(line, " level=%s event=%s", level_names[level], event);
+	snprintf(id, sizeof(id), "%016llx", (unsigned long long)session);
+	log_word(line, "session", session != 0 ? id : NULL);
+	put_time(line);
+	log_word(line, "level", level_names[level]);
+	log_word(line, "event", event);
 }
 
 void log_begin(struct log_line *line, enum log_level level, const char *event, uint64_t session)
 {
 	if (level < target.level) {
-		line->len = 0;
+		line->len = line->fields_len = 0;
 		line->dropped = true;
 		return;
 	}
 	begin(line, level, event, session);
 }
 
-void log_word(struct log_line *line, const char *key, const char *word)
-{
-	if (word)
-		append_format(line, " %s=%s", key, word);
-}
+/* ---- the way out ---- */
 
-void log_number(struct log_line *line, const char *key, uint64_t value)
-{
-	append_format(line, " %s=%llu", key, (unsigned long long)value);
-}
-
-void log_seconds(struct log_line *line, const char *key, double value)
-{
-	append_format(line, " %s=%.3f", key, value);
-}
-
-/* Length of the UTF-8 sequence that stands at data, 0 when there is none (RFC 3629 4); its code point in *out. */
-static size_t utf8_sequence(const unsigned char *data, size_t len, uint32_t *out)
-{
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t need = data[0] < 0x80   ? 1
-		      : data[0] < 0xc2 ? 0
-		      : data[0] < 0xe0 ? 2
-		      : data[0] < 0xf0 ? 3
-		      : data[0] < 0xf5 ? 4
-				       : 0;
-
-	if (need == 0 || need > len)
-		return 0;
-
-	uint32_t point = need == 1 ? data[0] : data[0] & (0x7fu >> need);
-
-	for (size_t i = 1; i < need; i++) {
-		if ((data[i] & 0xc0) != 0x80)
-			return 0;
-		point = point << 6 | (data[i] & 0x3fu);
-	}
-	if (point < least[need] || point > 0x10ffff || (point >= 0xd800 && point <= 0xdfff))
-		return 0;
-	*out = point;
-	return need;
-}
-
-/* Controls, and what a viewer may take for a new line or for a change of direction. */
-static bool point_is_control(uint32_t point)
-{
-	return point < 0x20 || (point >= 0x7f && point <= 0x9f) || point == 0x200e ||
-	       point == 0x200f || (point >= 0x2028 && point <= 0x202e) ||
-	       (point >= 0x2066 && point <= 0x2069) || point == 0xfeff;
-}
-
-/* Writes the escaped form of at most max octets of value to out, which has four bytes for each; returns its length. */
-static size_t escape(struct span value, size_t max, char *out)
-{
-	static const char hex[] = "0123456789abcdef";
-	const unsigned char *data = (const unsigned char *)value.data;
-	size_t used = 0, len = 0;
-
-	while (used < value.len) {
-		uint32_t point = 0;
-		size_t sequence = utf8_sequence(data + used, value.len - used, &point);
-		size_t bytes = sequence ? sequence : 1;
-
-		if (bytes > max - used)
-			break;
-		if (sequence == 0 || point_is_control(point)) {
-			for (size_t i = 0; i < bytes; i++) {
-				out[len++] = '\\';
-				out[len++] = 'x';
-				out[len++] = hex[data[used + i] >> 4];
-				out[len++] = hex[data[used + i] & 15];
-			}
-		} else {
-			if (point == '"' || point == '\\')
-				out[len++] = '\\';
-			memcpy(out + len, data + used, bytes);
-			len += bytes;
-		}
-		used += bytes;
-	}
-	return len;
-}
-
-static void append_quoted(struct log_line *line, const char *key, struct span value, size_t max)
-{
-	char text[LOG_LINE_MAX + 64];
-	int head = snprintf(text, 64, " %s=\"", key);
-
-	if (line->dropped || head < 0 || head >= 64)
-		return;
-
-	size_t len = (size_t)head + escape(value, max, text + head);
-
-	text[len++] = '"';
-	append(line, text, len);
-}
-
-void log_value(struct log_line *line, const char *key, struct span value)
-{
-	append_quoted(line, key, value, LOG_VALUE_MAX);
-}
-
-static bool write_line(const char *text, size_t len)
+static bool write_bytes(const char *text, size_t len)
 {
 	ssize_t written;
 
@@ -241,14 +246,45 @@ static bool write_line(const char *text, size_t len)
 	return written == (ssize_t)len;
 }
 
+static bool write_line(struct log_line *line)
+{
+	char packet[HEADER_MAX + LOG_LINE_MAX + LOG_FIELDS_MAX];
+	const int priority = priorities[line->level];
+	int head = 0;
+
+	if (target.format == LOG_FORMAT_JSON)
+		line->text[line->len++] = '}';
+	if (target.kind != LOG_KIND_SYSLOG)
+		line->text[line->len++] = '\n';
+	switch (target.kind) {
+	case LOG_KIND_PRIORITY:
+		head = snprintf(packet, HEADER_MAX, "<%d>", priority);
+		break;
+	case LOG_KIND_SYSLOG:
+		head = snprintf(packet, HEADER_MAX, "<%d>postern[%ld]: ", LOG_MAIL | priority,
+				target.pid);
+		break;
+	case LOG_KIND_JOURNAL:
+		head = snprintf(packet, HEADER_MAX,
+				"PRIORITY=%d\nSYSLOG_FACILITY=%d\nSYSLOG_IDENTIFIER=postern\n"
+				"SYSLOG_PID=%ld\nMESSAGE=",
+				priority, LOG_FAC(LOG_MAIL), target.pid);
+		break;
+	default:
+		return write_bytes(line->text, line->len);
+	}
+	memcpy(packet + head, line->text, line->len);
+	memcpy(packet + head + line->len, line->fields, line->fields_len);
+	return write_bytes(packet, (size_t)head + line->len + line->fields_len);
+}
+
 static bool tell_lost(void)
 {
 	struct log_line line;
 
 	begin(&line, LOG_LEVEL_WARNING, "log_lost", 0);
 	log_number(&line, "lost", target.lost - target.told);
-	line.text[line.len++] = '\n';
-	if (!write_line(line.text, line.len))
+	if (!write_line(&line))
 		return false;
 	target.told = target.lost;
 	return true;
@@ -258,12 +294,9 @@ void log_end(struct log_line *line)
 {
 	int saved = errno;
 
-	if (!line->dropped && target.fd >= 0) {
-		line->text[line->len++] = '\n';
-		if ((target.lost > target.told && !tell_lost()) ||
-		    !write_line(line->text, line->len))
-			target.lost++;
-	}
+	if (!line->dropped && target.fd >= 0 &&
+	    ((target.lost > target.told && !tell_lost()) || !write_line(line)))
+		target.lost++;
 	line->dropped = true;
 	errno = saved;
 }
@@ -283,7 +316,6 @@ void log_event(enum log_level level, const char *event, const char *format, ...)
 
 	size_t kept = len < 0 ? 0 : (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1;
 
-	/* escaped it may be four times as long: still within a line, but for its end */
-	append_quoted(&line, "message", (struct span) { text, kept }, (LOG_LINE_MAX - 256) / 4);
+	put_quoted(&line, "message", (struct span) { text, kept }, kept, true);
 	log_end(&line);
 }

@@ -4,7 +4,7 @@
 #include "frontend/channel.h"
 #include "frontend/child.h"
 #include "frontend/config.h"
-#include "frontend/log.h"
+#include "frontend/log_target.h"
 #include "frontend/prepared.h"
 #include <sysexits.h>
 
@@ -56,10 +56,7 @@ static void on_message(struct channel *channel, unsigned type, struct message_re
 		monitor->prepared = NULL;
 		break;
 	case CONTROL_LOG:
-		if (nfds == 1) {
-			log_set_descriptor(fds[0]);
-			fds[0] = -1;
-		}
+		log_target_take(message, fds, nfds);
 		break;
 	case CONTROL_DRAIN:
 	case CONTROL_STOP:

@@ -12,7 +12,7 @@ struct arena;
 
 enum option_type {
 	OPTION_STRING,
-	OPTION_PATH, /* relative to the folder of the file that names it, unless it is one of `words` */
+	OPTION_PATH, /* relative to the folder of the file that names it, unless it is one of `words` (see below) */
 	OPTION_INT,
 	OPTION_BOOL,
 	OPTION_WORD, /* one of `words`, kept as its value */
@@ -37,6 +37,9 @@ enum option_flag {
 
 /* Who may see the value; neither: the supervisor alone. */
 enum option_section { SECTION_WORKER = 1, SECTION_AUTH = 2, SECTION_MONITOR = 4 };
+
+/* `value` of the words of a path: whether ":/path" may follow. */
+enum option_path_word { OPTION_WORD_ALONE, OPTION_WORD_PATH };
 
 struct option_word {
 	const char *name; /* NULL ends the list */

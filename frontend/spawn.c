@@ -29,9 +29,11 @@ static void keep_open(int fd)
 
 pid_t spawn_child(const struct spawner *spawner, const struct child_start *start)
 {
-	char number[7][ARGUMENT_MAX];
-	const long long values[7] = { start->index,  start->incarnation, start->channel, start->log,
-				      start->shared, start->uid,         start->gid };
+	char number[9][ARGUMENT_MAX];
+	const long long values[9] = {
+		start->index, start->incarnation, start->channel,  start->log.fd,     start->shared,
+		start->uid,   start->gid,         start->log.kind, start->log.format,
+	};
 	char *argv[] = { (char[]) { "postern" },
 			 (char[]) { "--child" },
 			 (char *)child_kind_names[start->kind],
@@ -42,10 +44,12 @@ pid_t spawn_child(const struct spawner *spawner, const struct child_start *start
 			 number[4],
 			 number[5],
 			 number[6],
+			 number[7],
+			 number[8],
 			 NULL };
 	sigset_t all, before;
 
-	for (size_t i = 0; i < 7; i++)
+	for (size_t i = 0; i < 9; i++)
 		snprintf(number[i], ARGUMENT_MAX, "%lld", values[i]);
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before);
@@ -54,7 +58,7 @@ pid_t spawn_child(const struct spawner *spawner, const struct child_start *start
 
 	if (pid == 0) {
 		keep_open(start->channel);
-		keep_open(start->log);
+		keep_open(start->log.fd);
 		keep_open(start->shared);
 		fexecve(spawner->executable, argv, environ);
 		_exit(EX_OSERR);

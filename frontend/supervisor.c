@@ -8,7 +8,7 @@
 #include "frontend/child.h"
 #include "frontend/children.h"
 #include "frontend/listening.h"
-#include "frontend/log.h"
+#include "frontend/log_target.h"
 #include "frontend/pid_file.h"
 #include "frontend/reload.h"
 #include <errno.h>
@@ -43,7 +43,8 @@ struct supervisor {
 	struct children children;
 	struct listening listening;
 	struct reload reload;
-	int log, shared, pid_file;
+	struct log_target log;
+	int shared, pid_file;
 	ev_signal signals[4];
 	ev_timer deadline; /* DRAINING, STOPPING: who is left is killed */
 };
@@ -100,19 +101,16 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
 static void log_ready(const struct supervisor *supervisor)
 {
 	struct log_line line;
-	char *addresses = listening_text(&supervisor->listening), *quoted = NULL;
+	char *addresses = listening_text(&supervisor->listening);
 
-	/* our own words, and longer than a value from outside may be */
-	if (addresses && asprintf(&quoted, "\"%s\"", addresses) < 0)
-		quoted = NULL;
 	log_begin(&line, LOG_LEVEL_INFO, "ready", 0);
 	log_word(&line, "version", POSTERN_VERSION);
 	log_number(&line, "listeners", supervisor->listening.count);
 	log_number(&line, "workers", supervisor->children.workers);
 	log_word(&line, "tls", supervisor->tls_version);
-	log_word(&line, "addresses", quoted);
+	if (addresses)
+		log_text(&line, "addresses", addresses);
 	log_end(&line);
-	free(quoted);
 	free(addresses);
 }
 
@@ -208,28 +206,30 @@ static void on_over(struct children *children, const struct child *child, int st
 
 /* ---- signals ---- */
 
+/* What cannot be opened leaves the log where it was; SIGUSR1 tries again. */
 static void reopen_log(struct supervisor *supervisor)
 {
-	int fd = log_open(supervisor->config->log.target);
-	int copy = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	const struct config *config = supervisor->config;
 
-	if (copy < 0) {
-		log_event(LOG_LEVEL_ERROR, "log_reopened", "cannot open %s: %s",
-			  supervisor->config->log.target, strerror(errno));
-		if (fd >= 0)
-			close(fd);
+	if (log_target_open(&supervisor->log, config->log.target,
+			    (enum log_format)config->log.format) < 0) {
+		log_event(LOG_LEVEL_ERROR, "log_reopened", "cannot open %s: %s", config->log.target,
+			  strerror(errno));
 		return;
 	}
-	log_set_descriptor(copy);
-	close(supervisor->log);
-	supervisor->log = fd;
-	children_give_log(&supervisor->children, fd);
-	log_event(LOG_LEVEL_INFO, "log_reopened", "%s", supervisor->config->log.target);
+	children_give_log(&supervisor->children, &supervisor->log.output);
+	log_event(LOG_LEVEL_INFO, "log_reopened", "%s", config->log.target);
 }
 
 static void apply(struct reload *reload, const struct config *before)
 {
-	log_set_level((enum log_level)(*reload->config)->log.level);
+	struct supervisor *supervisor = reload->children->owner;
+	const struct config *config = *reload->config;
+
+	log_set_level((enum log_level)config->log.level);
+	if (config->log.format != before->log.format ||
+	    strcmp(config->log.target, before->log.target) != 0)
+		reopen_log(supervisor);
 }
 
 static void reload_ended(struct reload *reload, bool done)
@@ -288,22 +288,22 @@ static int load(struct supervisor *supervisor, bool only_check, struct account *
 {
 	struct config_faults faults = { 0 };
 	const char *target = "stderr";
-	int status = 0, copy;
+	enum log_format format = LOG_FORMAT_LOGFMT;
+	int status = 0;
 
 	supervisor->config = config_load(supervisor->path, &faults);
 	config_faults_print(&faults, stderr);
 	config_faults_cleanup(&faults);
 	if (!supervisor->config)
 		return EX_CONFIG;
-	if (!only_check)
+	if (!only_check) {
 		target = supervisor->config->log.target;
-	supervisor->log = log_open(target);
-	copy = supervisor->log < 0 ? -1 : fcntl(supervisor->log, F_DUPFD_CLOEXEC, 0);
-	if (copy < 0) {
+		format = (enum log_format)supervisor->config->log.format;
+	}
+	if (log_target_open(&supervisor->log, target, format) < 0) {
 		fprintf(stderr, "%s: error: cannot open the log: %s\n", target, strerror(errno));
 		return EX_CANTCREAT;
 	}
-	log_set_descriptor(copy);
 	log_set_level((enum log_level)supervisor->config->log.level);
 	if (!account_find(supervisor->config, supervisor->path, only_check, worker, auth, &faults))
 		status = EX_CONFIG;
@@ -322,7 +322,7 @@ static int check(struct supervisor *supervisor, const struct account *worker,
 	children->loop = supervisor->loop;
 	children->handlers = &handlers;
 	children->owner = supervisor;
-	children->log = supervisor->log;
+	children->log = supervisor->log.output;
 	children->shared = -1;
 	children->accounts[CHILD_WORKER] = children->accounts[CHILD_CHECKER] =
 		children->accounts[CHILD_MONITOR] = *worker;
@@ -408,9 +408,7 @@ static void cleanup(struct supervisor *supervisor)
 	if (supervisor->config)
 		pid_file_close(supervisor->config->pid_file, supervisor->pid_file);
 	unwatch_signals(supervisor);
-	log_set_descriptor(-1);
-	if (supervisor->log >= 0)
-		close(supervisor->log);
+	log_target_close(&supervisor->log);
 	listening_close(&supervisor->reload.next_listening);
 	config_free(supervisor->reload.next);
 	config_free(supervisor->config);
@@ -420,7 +418,7 @@ static void cleanup(struct supervisor *supervisor)
 
 int supervisor_run(const char *path, bool only_check)
 {
-	struct supervisor supervisor = { .path = path, .log = -1, .shared = -1, .pid_file = -1 };
+	struct supervisor supervisor = { .path = path, .shared = -1, .pid_file = -1 };
 	struct account worker, auth;
 	int status;
 
@@ -437,6 +435,7 @@ int supervisor_run(const char *path, bool only_check)
 		fprintf(stderr, "postern: no event loop\n");
 		return EX_OSERR;
 	}
+	log_target_init(&supervisor.log, supervisor.loop);
 	watch_signals(&supervisor);
 	status = load(&supervisor, only_check, &worker, &auth);
 	if (status == 0)

@@ -2,6 +2,7 @@
 #include "frontend/worker.h"
 #include "frontend/limit.h"
 #include "frontend/listener.h"
+#include "frontend/log_target.h"
 #include "frontend/preauth.h"
 #include "frontend/prepared.h"
 #include "frontend/session.h"
@@ -296,10 +297,7 @@ static void supervisor_message(struct channel *channel, unsigned type,
 		peer_message(w, type == CONTROL_PEER_UP, message, fds, nfds);
 		break;
 	case CONTROL_LOG:
-		if (nfds == 1) {
-			log_set_descriptor(fds[0]);
-			fds[0] = -1;
-		}
+		log_target_take(message, fds, nfds);
 		break;
 	case CONTROL_DRAIN:
 		drain(w);

@@ -50,9 +50,10 @@ BROKEN = {
     "clear text over a network": ("40-backends.conf", PARTS["40-backends.conf"].replace("127.0.0.1", "192.0.2.1"), 2, "clear text"),
     "a route to no pool": ("50-routes.conf", '\nroutes = ( { imap = "stroe"; submission = "relay"; } );\n', 2, "stroe"),
     "a route to a pool of another protocol": ("50-routes.conf", 'routes = ( { imap = "relay"; submission = "relay"; } );\n', 1, "speaks"),
-    "a feature of a later version": ("70-logging.conf", 'log: { format = "json"; };\n', 1, "not available in this version"),
+    "a feature of a later version": ("10-tls.conf", PARTS["10-tls.conf"].replace("tls: {", 'tls: { profile = "compatible";'), 1, "not available in this version"),
     "a status page": ("70-logging.conf", 'status: { address = "127.0.0.1"; port = 9587; };\n', 1, "not available in this version"),
     "a mechanism of a later version": ("30-auth.conf", 'auth: { mechanisms = ( "SCRAM-SHA-256" ); };\n', 1, "not available in this version"),
+    "a socket of syslog without a path": ("70-logging.conf", 'log: {\n  target = "syslog:dev/log"; };\n', 2, "must begin with"),
     "limits that contradict each other": ("60-limits.conf", "limits: { preauth_timeout = 5;\n  handshake_timeout = 6; };\n", 2, "exceed"),
 }
 

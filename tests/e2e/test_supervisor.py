@@ -157,7 +157,7 @@ def test_a_log_that_cannot_be_opened_is_named(front, tmp_path):
     assert status == 73 and f"{tmp_path}/absent/log" in output
 
 
-@pytest.mark.parametrize("line", ["", "-c", "-x", "-c a b", "--child", "--child worker 0 1 99 99 -1 0 0"])
+@pytest.mark.parametrize("line", ["", "-c", "-x", "-c a b", "--child", "--child worker 0 1 99 99 -1 0 0 0 0"])
 def test_a_wrong_command_line_gives_64(line):
     done = subprocess.run(command(*line.split()), stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False,
                           env=environment())

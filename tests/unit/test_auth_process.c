@@ -70,7 +70,7 @@ static int start(void **state)
 	assert_true(child >= 0);
 	if (child == 0) {
 		const struct child_start start_of = {
-			.kind = CHILD_AUTH, .channel = fds[1], .log = -1, .shared = -1
+			.kind = CHILD_AUTH, .channel = fds[1], .log = { .fd = -1 }, .shared = -1
 		};
 
 		close(fds[0]);

@@ -66,6 +66,9 @@ struct fault_case {
 	" servers = ( { host = \"::1\"; port = 10587; } );\ncapabilities = ( " capabilities        \
 	" ); } );"
 
+#define TEN  "0123456789"
+#define LONG TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
+
 static const struct fault_case cases[] = {
 	/* the table: keys, types, ranges, words */
 	{ PART_HOSTNAME, "hostnam = \"x\";", 0, "unknown option \"hostnam\"", 1 },
@@ -99,8 +102,10 @@ static const struct fault_case cases[] = {
 	{ PART_LOG, "log: { target = \"stderr; };", 0, "string that begins here", 1 },
 	{ PART_LOG, "@include \"more.conf\"", 0, "@include is not supported", 1 },
 	/* features that are not there yet */
-	{ PART_LOG, "log: { format = \"json\"; };", 0, "not available in this version", 1 },
-	{ PART_LOG, "log: { target = \"syslog\"; };", 0, "not available in this version", 1 },
+	{ PART_LOG, "log: { format = \"xml\"; };", 0, "must be \"logfmt\" or \"json\"", 1 },
+	{ PART_LOG, "log: { target = \"syslog:dev/log\"; };", 0, "must begin with \"/\"", 1 },
+	{ PART_LOG, "log: { target = \"journald:\"; };", 0, "must begin with \"/\"", 1 },
+	{ PART_LOG, "log: { target = \"syslog:/" LONG "\"; };", 0, "too long", 1 },
 	{ PART_LOG, "log: { }; status: { port = 9587; };", 0, "\"status\" is not available", 1 },
 	{ PART_HOSTNAME, "keeper_user = \"keeper\";", 0, "not available in this version", 1 },
 	{ PART_AUTH, "auth: { source = \"sasl\"; };", 0, "not available in this version", 1 },

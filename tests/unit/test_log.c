@@ -1,5 +1,6 @@
 /* test_log - a line is one write, nobody can forge one, and nothing ever blocks. */
 #include "frontend/log.h"
+#include "tests/support/log_text.h"
 #include <fcntl.h>
 #include <regex.h>
 #include <setjmp.h>
@@ -30,7 +31,7 @@ static int pipe_up(void **state)
 	if (pipe2(ends, O_NONBLOCK | O_CLOEXEC) < 0)
 		return -1;
 	reading = ends[0];
-	log_set_descriptor(ends[1]);
+	log_set_output(&(struct log_output) { .fd = ends[1] });
 	log_set_level(LOG_LEVEL_INFO);
 	/* what the test before lost is told here */
 	log_event(LOG_LEVEL_INFO, "begin", "x");
@@ -72,6 +73,19 @@ static void a_line_begins_with_time_level_and_event(void **state)
 	log_end(&line);
 	assert_matches(written(), "^" TIME " level=warning event=ready version=1\\.2 "
 				  "n=18446744073709551615 seconds=3\\.214\n$");
+}
+
+static void a_word_that_a_blank_or_a_quotation_mark_would_break_is_quoted(void **state)
+{
+	struct log_line line;
+
+	log_begin(&line, LOG_LEVEL_INFO, "x", 0);
+	log_word(&line, "a", "old imap");
+	log_word(&line, "b", "x\"y");
+	log_word(&line, "c", "");
+	log_word(&line, "d", "x=y");
+	log_end(&line);
+	assert_matches(written(), " a=\"old imap\" b=\"x\\\\\"y\" c=\"\" d=x=y\n$");
 }
 
 static void the_session_stands_first(void **state)
@@ -247,31 +261,215 @@ static void a_socket_that_would_block_or_has_gone_does_no_harm(void **state)
 	assert_int_equal(log_lost(), before + 2);
 }
 
-static void a_file_is_appended_to_and_made_for_its_group_only(void **state)
+/* ---- JSON ---- */
+
+static int json_up(void **state)
 {
-	char path[] = "/tmp/test_log.XXXXXX", text[512];
-	int fd = mkstemp(path);
+	int ends[2];
 
-	assert_int_equal(write(fd, "before\n", 7), 7);
-	log_set_descriptor(log_open(path));
-	log_event(LOG_LEVEL_INFO, "x", "y");
-	log_set_descriptor(-1);
-
-	ssize_t len = pread(fd, text, sizeof(text) - 1, 0);
-
-	text[len > 0 ? len : 0] = '\0';
-	assert_matches(text, "^before\n" TIME " level=info event=x message=\"y\"\n$");
-	close(fd);
-	unlink(path);
-	assert_int_equal(log_open("/nonexistent/log"), -1);
+	if (pipe2(ends, O_NONBLOCK | O_CLOEXEC) < 0)
+		return -1;
+	reading = ends[0];
+	log_set_output(&(struct log_output) { ends[1], LOG_KIND_LINES, LOG_FORMAT_JSON });
+	log_set_level(LOG_LEVEL_INFO);
+	log_event(LOG_LEVEL_INFO, "begin", "x");
+	written();
+	return 0;
 }
 
+/* The line without its newline, which must be an object. */
+static struct span object(const char *text)
+{
+	struct span line = span_of(text);
+	struct log_text ignored;
+
+	assert_true(line.len > 0 && line.len <= LOG_LINE_MAX && text[line.len - 1] == '\n');
+	line.len--;
+	if (!log_text_json(line, NULL, &ignored))
+		fail_msg("not an object: %s", text);
+	return line;
+}
+
+static void in_json_a_line_is_an_object_with_the_same_keys(void **state)
+{
+	struct log_line line;
+
+	log_begin(&line, LOG_LEVEL_WARNING, "session_end", 0x00a1000000000017);
+	log_word(&line, "mechanism", "PLAIN");
+	log_word(&line, "absent", NULL);
+	log_value(&line, "user", SPAN("gr\xc3\xbc\xc3\x9f"));
+	log_text(&line, "addresses", "[::1]:143, 127.0.0.1:143");
+	log_number(&line, "in", UINT64_MAX);
+	log_seconds(&line, "seconds", 0.0594);
+	log_end(&line);
+
+	const char *text = written();
+
+	object(text);
+	assert_matches(
+		text,
+		"^\\{\"session\":\"00a1000000000017\",\"time\":\"[-0-9T:.]*Z\",\"level\":"
+		"\"warning\","
+		"\"event\":\"session_end\",\"mechanism\":\"PLAIN\",\"user\":\"gr\xc3\xbc\xc3\x9f\","
+		"\"addresses\":\"\\[::1\\]:143, 127\\.0\\.0\\.1:143\",\"in\":18446744073709551615,"
+		"\"seconds\":0\\.059\\}\n$");
+}
+
+static void in_json_every_byte_comes_back(void **state)
+{
+	for (unsigned byte = 0; byte < 256; byte++) {
+		char value[4] = { 'a', (char)byte, 'b', (char)byte };
+		struct log_line line;
+		struct log_text shown;
+
+		log_begin(&line, LOG_LEVEL_INFO, "x", 0);
+		log_value(&line, "user", (struct span) { value, sizeof(value) });
+		log_end(&line);
+		assert_true(log_text_json(object(written()), "user", &shown));
+		assert_true(log_text_unescape(&shown));
+		assert_int_equal(shown.len, sizeof(value));
+		assert_memory_equal(shown.data, value, sizeof(value));
+	}
+}
+
+static void in_json_a_byte_that_is_no_letter_is_shown_as_in_logfmt(void **state)
+{
+	log_event(LOG_LEVEL_INFO, "x", "a\xff\n\\\"");
+	assert_non_null(strstr(written(), ",\"message\":\"a\\\\xff\\\\x0a\\\\\\\\\\\"\"}\n"));
+}
+
+/* Whatever stands before, a value goes in whole or stays out, and the line stays an object; so does a message, which is cut. */
+static void in_json_a_line_is_whole_at_every_length(void **state)
+{
+	char filling[LOG_LINE_MAX + 1], value[40];
+
+	memset(value, '\xff', sizeof(value));
+	for (size_t len = LOG_LINE_MAX - 700; len < LOG_LINE_MAX; len++) {
+		struct log_line line;
+		struct log_text shown;
+
+		memset(filling, 'x', len);
+		filling[len] = '\0';
+		log_begin(&line, LOG_LEVEL_INFO, "x", 0);
+		log_text(&line, "filling", filling);
+		log_value(&line, "user", (struct span) { value, sizeof(value) });
+		log_number(&line, "n", 12345);
+		log_end(&line);
+
+		struct span text = object(written());
+
+		if (log_text_json(text, "user", &shown))
+			assert_int_equal(shown.len, 4 * sizeof(value));
+		if (log_text_json(text, "n", &shown))
+			assert_int_equal(shown.len, 5);
+	}
+	memset(filling, '\xff', LOG_LINE_MAX);
+	filling[LOG_LINE_MAX] = '\0';
+	log_event(LOG_LEVEL_INFO, "x", "%s", filling);
+
+	struct log_text shown;
+	struct span text = object(written());
+
+	assert_true(log_text_json(text, "message", &shown));
+	assert_true(text.len > LOG_LINE_MAX - 10);
+}
+
+/* ---- what stands around a line ---- */
+
+static int around_up(enum log_kind kind, enum log_format format)
+{
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, ends) < 0)
+		return -1;
+	reading = ends[0];
+	log_set_output(&(struct log_output) { ends[1], kind, format });
+	log_set_level(LOG_LEVEL_DEBUG);
+	log_event(LOG_LEVEL_INFO, "begin", "x");
+	written();
+	return 0;
+}
+
+static void a_line_for_stderr_of_systemd_has_its_priority_in_front(void **state)
+{
+	assert_int_equal(around_up(LOG_KIND_PRIORITY, LOG_FORMAT_LOGFMT), 0);
+	log_event(LOG_LEVEL_ERROR, "x", "y");
+	assert_matches(written(), "^<3>" TIME " level=error event=x message=\"y\"\n$");
+	log_event(LOG_LEVEL_DEBUG, "x", "y");
+	assert_matches(written(), "^<7>" TIME);
+}
+
+static void a_datagram_to_syslog_is_of_facility_mail_and_has_no_newline(void **state)
+{
+	static const char *const begin[] = { "^<23>", "^<22>", "^<20>", "^<19>" };
+	char pattern[128];
+
+	assert_int_equal(around_up(LOG_KIND_SYSLOG, LOG_FORMAT_LOGFMT), 0);
+	for (int level = LOG_LEVEL_DEBUG; level <= LOG_LEVEL_ERROR; level++) {
+		snprintf(pattern, sizeof(pattern), "%spostern\\[%ld\\]: " TIME ".* message=\"y\"$",
+			 begin[level], (long)getpid());
+		log_event((enum log_level)level, "x", "y");
+		assert_matches(written(), pattern);
+	}
+	assert_int_equal(around_up(LOG_KIND_SYSLOG, LOG_FORMAT_JSON), 0);
+	log_event(LOG_LEVEL_INFO, "x", "y");
+	assert_matches(written(), "^<22>postern\\[[0-9]+\\]: \\{.*\"message\":\"y\"\\}$");
+}
+
+static void a_datagram_to_the_journal_has_a_field_for_each_key(void **state)
+{
+	for (int format = 0; format < LOG_FORMATS; format++) {
+		struct log_line line;
+		char pid[32];
+
+		assert_int_equal(around_up(LOG_KIND_JOURNAL, (enum log_format)format), 0);
+		log_begin(&line, LOG_LEVEL_WARNING, "auth_failed", 0x17);
+		log_value(&line, "user", SPAN("a\"b\\\nMESSAGE=forged\n\xff"));
+		log_number(&line, "in", 7);
+		log_end(&line);
+
+		const char *text = written();
+
+		assert_matches(
+			text,
+			"^PRIORITY=4\nSYSLOG_FACILITY=2\nSYSLOG_IDENTIFIER=postern\nSYSLOG_PID=[0-"
+			"9]+\n"
+			"MESSAGE=[^\n]*event[^\n]*auth_failed[^\n]*\nPOSTERN_SESSION="
+			"0000000000000017\n"
+			"POSTERN_TIME=[^\n]*\nPOSTERN_LEVEL=warning\nPOSTERN_EVENT=auth_failed\n"
+			"POSTERN_USER=a\"b\\\\\\\\\\\\x0aMESSAGE=forged\\\\x0a\\\\xff\nPOSTERN_IN="
+			"7\n$");
+		snprintf(pid, sizeof(pid), "\nSYSLOG_PID=%ld\n", (long)getpid());
+		assert_non_null(strstr(text, pid));
+	}
+}
+
+static void the_longest_line_fits_a_datagram(void **state)
+{
+	struct log_line line;
+	char value[LOG_VALUE_MAX];
+	unsigned shown = 0;
+
+	memset(value, '\n', sizeof(value));
+	assert_int_equal(around_up(LOG_KIND_JOURNAL, LOG_FORMAT_LOGFMT), 0);
+	log_begin(&line, LOG_LEVEL_INFO, "x", 0);
+	for (int i = 0; i < 300; i++)
+		log_value(&line, i < 3 ? "user" : "n",
+			  (struct span) { value, i < 3 ? sizeof(value) : 1 });
+	log_end(&line);
+	for (const char *at = written(); (at = strstr(at, "\nPOSTERN_")) != NULL; at++)
+		shown++;
+	assert_true(shown > 30);
+}
+
+#define WITH_JSON(test) cmocka_unit_test_setup_teardown(test, json_up, pipe_down)
 #define WITH_PIPE(test) cmocka_unit_test_setup_teardown(test, pipe_up, pipe_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WITH_PIPE(a_line_begins_with_time_level_and_event),
+		WITH_PIPE(a_word_that_a_blank_or_a_quotation_mark_would_break_is_quoted),
 		WITH_PIPE(the_session_stands_first),
 		WITH_PIPE(below_the_level_nothing_is_written),
 		WITH_PIPE(values_from_outside_are_escaped),
@@ -282,7 +480,14 @@ int main(void)
 		WITH_PIPE(what_cannot_be_written_is_counted_and_told),
 		WITH_PIPE(a_pipe_that_would_block_does_not),
 		WITH_PIPE(a_socket_that_would_block_or_has_gone_does_no_harm),
-		WITH_PIPE(a_file_is_appended_to_and_made_for_its_group_only),
+		WITH_JSON(in_json_a_line_is_an_object_with_the_same_keys),
+		WITH_JSON(in_json_every_byte_comes_back),
+		WITH_JSON(in_json_a_byte_that_is_no_letter_is_shown_as_in_logfmt),
+		WITH_JSON(in_json_a_line_is_whole_at_every_length),
+		cmocka_unit_test(a_line_for_stderr_of_systemd_has_its_priority_in_front),
+		cmocka_unit_test(a_datagram_to_syslog_is_of_facility_mail_and_has_no_newline),
+		cmocka_unit_test(a_datagram_to_the_journal_has_a_field_for_each_key),
+		cmocka_unit_test(the_longest_line_fits_a_datagram),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
