@@ -12,7 +12,7 @@ import tempfile
 import threading
 from dataclasses import dataclass, field
 
-from . import process
+from . import log_lines, process
 from .wait import DEADLINE, Timeout, wait_for
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -44,45 +44,6 @@ def check(path, deadline=DEADLINE * _SLOW):
     done = subprocess.run(command("-c", path, "-t"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           text=True, errors="replace", timeout=deadline, check=False, env=environment())
     return done.returncode, done.stdout
-
-
-def parse_logfmt(line):
-    """A line of the log as a dictionary of texts; \\xNN stands for a byte, which becomes UTF-8 where it is some."""
-    fields, place = {}, 0
-    while place < len(line):
-        if line[place] == " ":
-            place += 1
-            continue
-        end = place
-        while end < len(line) and line[end] not in "= ":
-            end += 1
-        key = line[place:end]
-        if end >= len(line) or line[end] == " ":
-            fields[key], place = "", end
-            continue
-        place = end + 1
-        if line[place:place + 1] == '"':
-            fields[key], place = _quoted(line, place + 1)
-        else:
-            end = line.find(" ", place)
-            end = len(line) if end < 0 else end
-            fields[key], place = line[place:end], end
-    return fields
-
-
-def _quoted(line, place):
-    """The value that begins behind a quotation mark, and the place behind its end."""
-    value = bytearray()
-    while place < len(line) and line[place] != '"':
-        if line[place] == "\\" and line[place + 1:place + 2] == "x":
-            value.append(int(line[place + 2:place + 4], 16))
-            place += 4
-            continue
-        if line[place] == "\\":
-            place += 1
-        value += line[place:place + 1].encode("utf-8", "surrogateescape")
-        place += 1
-    return value.decode("utf-8", "surrogateescape"), place + 1
 
 
 @dataclass(frozen=True)
@@ -220,10 +181,14 @@ class Postern:
         """Runs in a thread: collects the log line by line."""
         with stream:
             for raw in stream:
-                line = raw.decode("utf-8", "surrogateescape").rstrip("\n")
-                with self._news:
-                    self._lines.append(line)
-                    self._news.notify_all()
+                self.hear(raw.decode("utf-8", "surrogateescape").rstrip("\n"))
+
+    def hear(self, line):
+        """Adds a line to the log; a stand-in for a daemon of logs calls this as well."""
+        log_lines.note(line)
+        with self._news:
+            self._lines.append(line)
+            self._news.notify_all()
 
     def stop(self, number=signal.SIGTERM, deadline=DEADLINE * _SLOW):
         """Ends it in an orderly way; asserts exit status 0, no child left, nothing found by a sanitizer."""
@@ -302,7 +267,7 @@ class Postern:
         wanted = {key: str(value) for key, value in fields.items()}
         found = []
         for line in self.lines():
-            event = parse_logfmt(line)
+            event = log_lines.parse(line)
             if "event" in event and name in (None, event["event"]):
                 if all(event.get(key) == value for key, value in wanted.items()):
                     found.append(event)
