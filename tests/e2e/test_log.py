@@ -150,6 +150,27 @@ def test_sigusr1_opens_the_socket_anew(front, context, short_path):
         one.stop()
 
 
+def test_a_reload_moves_every_process_to_another_target_and_format(front, context, short_path):
+    one = front('level = "info";').start()
+    one.wait_event("session_end", client=session(one, context))
+    with open(one.path, encoding="utf-8") as file:
+        text = file.read()
+    assert 'level = "info";' in text
+    with Journal(short_path, one.hear) as daemon:
+        one.configure(text.replace('level = "info";', f'target = "journald:{short_path}"; format = "json";'))
+        one.signal(signal.SIGHUP)
+        one.wait_event("reload", result="done")
+        one.wait_event("session_end", client=session(one, context))
+        events = [json.loads(daemon.line(data))["event"] for _, data in daemon.messages]
+        assert events[:2] == ["log_reopened", "reload"] and events[-1] == "session_end", events
+        one.configure(text.replace('level = "info";', f'target = "syslog:{short_path}.not";'))
+        one.signal(signal.SIGHUP)
+        assert one.wait_event("log_reopened", level="error")["message"].startswith(f"cannot open syslog:{short_path}.not")
+        one.wait_event("reload", count=2, result="done")
+        one.wait_event("session_end", client=session(one, context))
+        one.stop()
+
+
 @pytest.mark.parametrize("clean", [True, False], ids=["path_removed", "path_left"])
 def test_a_daemon_that_restarts_is_found_again_and_nobody_waits_meanwhile(front, context, short_path, clean):
     one = front(f'target = "syslog:{short_path}";', workers=1)
