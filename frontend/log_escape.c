@@ -41,9 +41,10 @@ static bool point_is_control(uint32_t point)
 
 static size_t put_text(char *out, const char *text)
 {
-	size_t len = strlen(text);
+	size_t len = 0;
 
-	memcpy(out, text, len);
+	for (; text[len] != '\0'; len++)
+		out[len] = text[len];
 	return len;
 }
 

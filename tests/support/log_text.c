@@ -167,11 +167,14 @@ bool log_text_logfmt(struct span text, const char *key, struct log_text *out)
 	return r.at == r.end && found;
 }
 
-static int hex(char digit)
+/* The byte that two hexadecimal digits stand for, -1 when they are none. */
+static int hex_byte(const char *digits)
 {
-	const char *all = "0123456789abcdef", *place = digit ? strchr(all, digit) : NULL;
+	static const char all[16] = "0123456789abcdef";
+	const char *high = memchr(all, digits[0], sizeof(all)),
+		   *low = memchr(all, digits[1], sizeof(all));
 
-	return place ? (int)(place - all) : -1;
+	return high && low ? (int)(high - all) * 16 + (int)(low - all) : -1;
 }
 
 bool log_text_unescape(struct log_text *text)
@@ -180,19 +183,16 @@ bool log_text_unescape(struct log_text *text)
 
 	for (size_t i = 0; i < text->len; i++) {
 		size_t left = text->len - i;
+		const char *at = text->data + i;
+		int byte = left >= 4 && at[0] == '\\' && at[1] == 'x' ? hex_byte(at + 2) : -1;
 
-		if (text->data[i] != '\\') {
-			text->data[len++] = text->data[i];
-		} else if (left >= 2 && text->data[i + 1] == '\\') {
-			text->data[len++] = text->data[++i];
-		} else if (left >= 4 && text->data[i + 1] == 'x' && hex(text->data[i + 2]) >= 0 &&
-			   hex(text->data[i + 3]) >= 0) {
-			text->data[len++] =
-				(char)(hex(text->data[i + 2]) << 4 | hex(text->data[i + 3]));
+		if (at[0] == '\\' && left >= 2 && at[1] == '\\')
+			i++;
+		else if (at[0] == '\\' && byte >= 0)
 			i += 3;
-		} else {
+		else if (at[0] == '\\')
 			return false;
-		}
+		text->data[len++] = byte >= 0 ? (char)byte : *at;
 	}
 	text->len = len;
 	return true;
