@@ -174,6 +174,8 @@ static void prepare_and_commit(void)
 	wait_for(&said_count, before + 1);
 	assert_int_equal(said_type, CONTROL_READY);
 	say(CONTROL_COMMIT, &generation);
+	wait_for(&said_count, before + 2);
+	assert_int_equal(said_type, CONTROL_SERVING);
 }
 
 static void begin(struct auth_client *client, uint32_t serial, const char *mechanism,
@@ -231,8 +233,6 @@ static void a_later_configuration_ends_open_exchanges_and_serves_new_ones(void *
 	begin(client, 1, "LOGIN", NULL);
 	wait_for(&told_count, 1);
 	prepare_and_commit();
-	say_prepare(); /* its answer says that the commit has been done */
-	wait_for(&said_count, 3);
 	auth_client_continue(client, told.exchange, SPAN("Ym9i"));
 	wait_for(&told_count, 2);
 	assert_int_equal(told.type, AUTH_TEMPORARY);
@@ -296,8 +296,6 @@ static void it_ends_when_it_is_told_to(void **state)
 static void it_ends_with_its_supervisor(void **state)
 {
 	prepare_and_commit();
-	say_prepare();
-	wait_for(&said_count, 2); /* the commit has been done */
 	channel_cleanup(&control);
 	assert_int_equal(status_of_child(), EXIT_SUCCESS);
 }
