@@ -119,6 +119,33 @@ struct address_key address_key(const struct sockaddr *address)
 	return key;
 }
 
+const char *address_host(const struct sockaddr *address, char out[ADDRESS_TEXT_MAX])
+{
+	const uint8_t *bytes;
+	uint8_t family = address_bytes(address, &bytes);
+
+	if (family == 0 || inet_ntop(family, bytes, out, ADDRESS_TEXT_MAX) == NULL)
+		snprintf(out, ADDRESS_TEXT_MAX, "-");
+	return out;
+}
+
+const char *address_prefix(const struct sockaddr *address, bool wide, char out[ADDRESS_TEXT_MAX])
+{
+	uint8_t kept[16] = { 0 };
+	char host[INET6_ADDRSTRLEN];
+	const uint8_t *bytes;
+	uint8_t family = address_bytes(address, &bytes);
+	size_t octets = family == AF_INET ? (wide ? 3 : 4) : (wide ? 6 : 8);
+
+	snprintf(out, ADDRESS_TEXT_MAX, "-");
+	if (family == 0)
+		return out;
+	memcpy(kept, bytes, octets);
+	if (inet_ntop(family, kept, host, sizeof host) != NULL)
+		snprintf(out, ADDRESS_TEXT_MAX, "%s/%zu", host, octets * 8);
+	return out;
+}
+
 bool address_is_loopback(const struct sockaddr *address)
 {
 	const uint8_t *bytes;

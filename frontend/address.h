@@ -43,6 +43,10 @@ bool address_sane(const struct address *);
 /* "192.0.2.1:143", "[2001:db8::1]:143"; always terminated */
 #define ADDRESS_TEXT_MAX 80
 const char *address_text(const struct sockaddr *, char out[ADDRESS_TEXT_MAX]);
+/* "192.0.2.1", "2001:db8::1"; an IPv4 address inside IPv6 as the IPv4 address */
+const char *address_host(const struct sockaddr *, char out[ADDRESS_TEXT_MAX]);
+/* What is counted together: "192.0.2.1/32" or "2001:db8::/64"; wide: "192.0.2.0/24" or "2001:db8::/48" */
+const char *address_prefix(const struct sockaddr *, bool wide, char out[ADDRESS_TEXT_MAX]);
 /* What counters go by: an IPv4 address, the /64 of an IPv6 one; family 0 for others. */
 struct address_key {
 	uint64_t family, number;

@@ -1,5 +1,6 @@
 /* backend_login - see backend_login.h. RFC 4954, 3501, 1939 by way of the protocol's login script. */
 #include "frontend/backend_login.h"
+#include "frontend/attempt.h"
 #include "frontend/preauth.h"
 #include "frontend/session_log.h"
 #include "frontend/submission.h"
@@ -209,6 +210,7 @@ static void accepted(struct session *s)
 {
 	set_health(s, false, NULL);
 	s->backend_accepted = true;
+	attempt_accepted(s);
 	preauth_verdict(s, VERDICT_ACCEPTED, span_of(s->login->capabilities));
 	if (s->state != SESSION_LOGIN)
 		return; /* the client did not take it, and all is gone */

@@ -15,6 +15,7 @@ enum protocol_id { PROTOCOL_SUBMISSION, PROTOCOL_IMAP, PROTOCOL_POP3, PROTOCOLS 
 enum listener_tls { LISTENER_STARTTLS, LISTENER_IMPLICIT };
 enum backend_tls { BACKEND_TLS_NONE, BACKEND_TLS_STARTTLS, BACKEND_TLS_IMPLICIT };
 enum backend_verify { VERIFY_CA, VERIFY_NONE };
+enum auth_source { AUTH_SOURCE_BACKEND, AUTH_SOURCE_SASL };
 
 struct config_source {
 	const char *file;
@@ -100,6 +101,13 @@ struct config_limits {
 	struct config_networks exempt;
 };
 
+struct config_guessing {
+	int window;                                   /* seconds */
+	int delay_from, refuse_from, user_delay_from; /* failures; 0: never */
+	int delay, delay_max;                         /* milliseconds, doubling */
+	struct config_networks exempt;                /* empty: those of limits */
+};
+
 struct config {
 	struct arena *arena;
 	const char *hostname;
@@ -115,7 +123,7 @@ struct config {
 		size_t count;
 	} listeners;
 	struct {
-		int source;
+		int source; /* enum auth_source */
 		struct config_strings mechanisms;
 		int processes_min, processes_max;
 	} auth;
@@ -128,6 +136,7 @@ struct config {
 		size_t count;
 	} routes;
 	struct config_limits limits;
+	struct config_guessing guessing;
 	struct {
 		const char *target; /* as log_target_open() takes it */
 		int format;         /* enum log_format */

@@ -181,8 +181,8 @@ static void check_mechanisms(struct config_loader *loader)
 /* ---- limits ---- */
 
 /* `lesser` may not exceed `greater`. When only one of them is set, the default of the other gives way. */
-static void check_order(struct config_loader *loader, int *lesser, const char *lesser_name,
-			int *greater, const char *greater_name)
+static void check_order(struct config_loader *loader, const char *group, int *lesser,
+			const char *lesser_name, int *greater, const char *greater_name)
 {
 	if (*lesser <= *greater)
 		return;
@@ -191,22 +191,25 @@ static void check_order(struct config_loader *loader, int *lesser, const char *l
 	else if (place_find(loader, greater) == NULL)
 		*greater = *lesser;
 	else
-		config_error_at(loader, lesser, NULL, "limits: %s (%d) must not exceed %s (%d)",
+		config_error_at(loader, lesser, NULL, "%s: %s (%d) must not exceed %s (%d)", group,
 				lesser_name, *lesser, greater_name, *greater);
 }
 
 static void check_limits(struct config_loader *loader)
 {
 	struct config_limits *limits = &loader->config->limits;
+	struct config_guessing *guessing = &loader->config->guessing;
 
-	check_order(loader, &limits->handshake_timeout, "handshake_timeout",
+	check_order(loader, "limits", &limits->handshake_timeout, "handshake_timeout",
 		    &limits->preauth_timeout, "preauth_timeout");
-	check_order(loader, &limits->auth_timeout, "auth_timeout", &limits->preauth_timeout,
-		    "preauth_timeout");
-	check_order(loader, &limits->backend_timeout, "backend_timeout", &limits->preauth_timeout,
-		    "preauth_timeout");
-	check_order(loader, &limits->failure_delay, "failure_delay_ms", &limits->failure_delay_max,
-		    "failure_delay_max_ms");
+	check_order(loader, "limits", &limits->auth_timeout, "auth_timeout",
+		    &limits->preauth_timeout, "preauth_timeout");
+	check_order(loader, "limits", &limits->backend_timeout, "backend_timeout",
+		    &limits->preauth_timeout, "preauth_timeout");
+	check_order(loader, "limits", &limits->failure_delay, "failure_delay_ms",
+		    &limits->failure_delay_max, "failure_delay_max_ms");
+	check_order(loader, "guessing", &guessing->delay, "delay_ms", &guessing->delay_max,
+		    "delay_max_ms");
 	if (limits->max_sessions != 0 &&
 	    place_find(loader, &limits->max_sessions_per_address) != NULL &&
 	    limits->max_sessions_per_address > limits->max_sessions)

@@ -11,6 +11,7 @@
 #define BOTH    (SECTION_WORKER | SECTION_AUTH)
 #define POOLS   (SECTION_WORKER | SECTION_MONITOR) /* who connects to the servers */
 #define EVERY   (SECTION_WORKER | SECTION_AUTH | SECTION_MONITOR)
+#define DAY     86400
 #define WEEK    604800
 #define END                                                                                        \
 	{                                                                                          \
@@ -59,8 +60,8 @@ static const struct option_word logins[] = {
 
 static const struct option_word profiles[] = { { "modern", 0, false }, { NULL, 0, false } };
 static const struct option_word auth_sources[] = {
-	{ "backend", 0, false },
-	{ "sasl", 0, true },
+	{ "backend", AUTH_SOURCE_BACKEND, false },
+	{ "sasl", AUTH_SOURCE_SASL, true },
 	{ NULL, 0, false },
 };
 static const struct option_word log_formats[] = {
@@ -433,6 +434,37 @@ static const struct option limit_rows[] = {
 	END,
 };
 
+#define GUESSING(option, member, least, most, usual, line)                                         \
+	{                                                                                          \
+		.name = option, .type = OPTION_INT, .offset = AT(guessing.member),                 \
+		.sections = WORKER, .min = least, .max = most, .number = usual, .help = line       \
+	}
+static const struct option guessing_rows[] = {
+	GUESSING("window", window, 6, DAY, 600, "Seconds that a failed login counts."),
+	GUESSING("delay_from", delay_from, 0, 4000, 5,
+		 "Failed logins of an address (of IPv6: of its /64) from which on its further ones "
+		 "are delayed; of the network around it (/24, /48) eight times as many; 0: never."),
+	GUESSING("refuse_from", refuse_from, 0, 4000, 20,
+		 "Failed logins of an address from which on its further ones are refused for now; "
+		 "users who have logged in from there before are not; 0: never."),
+	GUESSING("user_delay_from", user_delay_from, 0, 4000, 10,
+		 "Failed logins of a user, from anywhere, from which on those from places where "
+		 "the user has not been before are delayed; 0: never."),
+	GUESSING("delay_ms", delay, 0, 60000, 1000,
+		 "Milliseconds of the first such delay; doubles with each failed login."),
+	GUESSING("delay_max_ms", delay_max, 0, 60000, 8000,
+		 "Milliseconds that this delay grows to."),
+	{ .name = "exempt",
+	  .type = OPTION_NETWORKS,
+	  .offset = AT(guessing.exempt),
+	  .sections = WORKER,
+	  .max = 1024,
+	  .shown = "`limits.exempt`",
+	  .help = "Networks whose addresses are never delayed or refused, as that of a webmail "
+		  "server, behind which are all users." },
+	END,
+};
+
 static const struct option log_rows[] = {
 	{ .name = "target",
 	  .type = OPTION_PATH,
@@ -546,6 +578,11 @@ const struct option option_table[] = {
 	  .sections = EVERY,
 	  .rows = limit_rows,
 	  .help = "Timeouts and bounds." },
+	{ .name = "guessing",
+	  .type = OPTION_GROUP,
+	  .sections = WORKER,
+	  .rows = guessing_rows,
+	  .help = "What failed logins lead to." },
 	{ .name = "log",
 	  .type = OPTION_GROUP,
 	  .sections = EVERY,

@@ -3,7 +3,7 @@
  * the log by name and address only; input is wiped as it is used.
  */
 #include "frontend/preauth.h"
-#include "frontend/backend_login.h"
+#include "frontend/attempt.h"
 #include "frontend/session_log.h"
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -144,6 +144,8 @@ static void ask(struct session *s, const struct decision *d)
 		snprintf(s->mechanism, sizeof(s->mechanism), "%.*s", (int)d->mechanism.len,
 			 d->mechanism.data);
 	session_enter(s, SESSION_AUTH);
+	if (!attempt_begin(s, d))
+		return;
 	if (auth_client_begin(s->worker->auth, &request) != 0)
 		preauth_temporary(s, "", "the exchange is over a bound");
 }
@@ -169,16 +171,22 @@ void preauth_refused(struct session *s, enum verdict verdict, const char *why)
 	const struct config_limits *limits = &s->generation->config->limits;
 	double delay = limits->failure_delay;
 
-	session_log_auth(s, "auth_failed", why);
+	session_log_failed(s, why, !attempt_refused(s));
 	for (unsigned i = 0; i < s->auth_failures && delay < limits->failure_delay_max; i++)
 		delay *= 2;
 	if (delay > limits->failure_delay_max)
 		delay = limits->failure_delay_max;
 	s->auth_failures++;
+	preauth_delay(s, verdict, (unsigned)delay);
+}
+
+void preauth_delay(struct session *s, enum verdict verdict, unsigned milliseconds)
+{
 	s->delayed = verdict;
-	session_enter(s, SESSION_DELAY);
-	if (delay > 0)
-		session_restart_timer(s, delay / 1000);
+	if (s->state != SESSION_DELAY)
+		session_enter(s, SESSION_DELAY);
+	if (milliseconds > 0)
+		session_restart_timer(s, milliseconds / 1000.0);
 	else
 		preauth_delay_over(s);
 }
@@ -187,6 +195,10 @@ void preauth_delay_over(struct session *s)
 {
 	unsigned max = (unsigned)s->generation->config->limits.max_auth_failures;
 
+	if (s->held) {
+		attempt_login(s);
+		return;
+	}
 	back_to_dialogue(s, s->delayed, SPAN(""));
 	if (s->auth_failures >= max)
 		session_farewell(s, FAREWELL_REFUSALS, "auth_failures");
@@ -194,6 +206,7 @@ void preauth_delay_over(struct session *s)
 
 void preauth_temporary(struct session *s, const char *code, const char *why)
 {
+	attempt_over(s);
 	session_log_auth(s, "auth_temporary", why);
 	back_to_dialogue(s, VERDICT_TEMPORARY, span_of(code));
 }
@@ -246,7 +259,7 @@ void preauth_answer(struct session *s, const struct auth_answer *answer)
 		break;
 	case AUTH_CAPTURED:
 		if (take_credential(s, answer))
-			backend_login_begin(s);
+			attempt_login(s);
 		else
 			preauth_temporary(s, "", "out of memory");
 		break;
@@ -297,6 +310,7 @@ static void carry_out(struct session *s, const struct decision *d)
 		break;
 	case DECIDE_AUTH_RESPONSE:
 		session_enter(s, SESSION_AUTH);
+		attempt_response(s, d->response);
 		if (auth_client_continue(s->worker->auth, s->exchange, d->response) != 0)
 			preauth_temporary(s, "", "the exchange is over a bound");
 		break;

@@ -15,6 +15,8 @@ void preauth_answer(struct session *, const struct auth_answer *);
 void preauth_refused(struct session *, enum verdict, const char *why);
 /* Something of ours or behind us failed: told at once, not counted. code: POP3's, or "". */
 void preauth_temporary(struct session *, const char *code, const char *why);
+/* Tells the verdict after so many milliseconds. */
+void preauth_delay(struct session *, enum verdict, unsigned milliseconds);
 void preauth_delay_over(struct session *);
 /* Sends the dialogue's words for that verdict. */
 void preauth_verdict(struct session *, enum verdict, struct span text);

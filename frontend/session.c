@@ -1,5 +1,6 @@
 /* session - states, timers, the turn of a session, its end and its log line. See session.h for the invariants. */
 #include "frontend/session.h"
+#include "frontend/attempt.h"
 #include "frontend/backend_login.h"
 #include "frontend/preauth.h"
 #include "frontend/relay.h"
@@ -34,7 +35,7 @@ static const unsigned allowed[SESSION_STATES] = {
 	[SESSION_AUTH] = TO(DIALOGUE) | TO(CONNECT) | TO(DELAY) | AWAY,
 	[SESSION_CONNECT] = TO(LOGIN) | TO(DIALOGUE) | AWAY,
 	[SESSION_LOGIN] = TO(CONNECT) | TO(DIALOGUE) | TO(DELAY) | TO(RELAY) | AWAY,
-	[SESSION_DELAY] = TO(DIALOGUE) | AWAY,
+	[SESSION_DELAY] = TO(DIALOGUE) | TO(CONNECT) | AWAY,
 	[SESSION_RELAY] = AWAY,
 	[SESSION_CLOSING] = TO(CLOSED),
 };
@@ -380,6 +381,7 @@ static void forget_login(struct session *s)
 	if (s->exchange.serial > 0)
 		auth_client_cancel(s->worker->auth, s->exchange);
 	backend_login_abandon(s);
+	attempt_over(s);
 	if (s->dialogue != NULL)
 		dialogue_wipe(s->dialogue);
 	free(s->dialogue);

@@ -6,6 +6,7 @@
 #ifndef FRONTEND_SESSION_H
 #define FRONTEND_SESSION_H
 
+#include "frontend/guess.h"
 #include "frontend/transport.h"
 #include "frontend/worker.h"
 #include "protocols/login.h"
@@ -44,7 +45,9 @@ struct session {
 	bool plaintext_logged; /* the refusal before TLS is told once */
 	bool client_ended;     /* it has closed its side; nothing more will come */
 	unsigned refused_commands, auth_failures;
-	enum verdict delayed; /* what SESSION_DELAY holds back */
+	enum verdict delayed;         /* what SESSION_DELAY holds back */
+	bool held;                    /* in DELAY: the login itself is held back, not a reply */
+	struct guess_attempt attempt; /* the latest */
 
 	struct address peer, local;
 	char *user; /* as SASL returned it; NULL before */

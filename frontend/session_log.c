@@ -49,6 +49,22 @@ void session_log_refused(const struct session *s, const char *reason)
 	log_end(&line);
 }
 
+/* The address stands before anything that a client chose. */
+void session_log_failed(const struct session *s, const char *why, bool repeated)
+{
+	struct log_line line;
+	char host[ADDRESS_TEXT_MAX];
+
+	session_log(s, &line, LOG_LEVEL_WARNING, "auth_failed");
+	log_word(&line, "address", address_host(&s->peer.u.any, host));
+	log_word(&line, "mechanism", s->mechanism);
+	log_word(&line, "repeated", repeated ? "yes" : "no");
+	if (s->user != NULL)
+		log_value(&line, "user", span_of(s->user));
+	log_value(&line, "reason", span_of(why));
+	log_end(&line);
+}
+
 void session_log_auth(const struct session *s, const char *event, const char *why)
 {
 	struct log_line line;

@@ -11,6 +11,8 @@ void session_log(const struct session *, struct log_line *, enum log_level, cons
 void session_log_end(const struct session *);
 void session_log_refused(const struct session *, const char *reason);
 /* "auth_failed" (the credential is wrong) or "auth_temporary" (nothing is known about it) */
+/* A refused login; repeated: the very same was refused before. */
+void session_log_failed(const struct session *, const char *why, bool repeated);
 void session_log_auth(const struct session *, const char *event, const char *why);
 /* A credential came before TLS; user may be empty: not known. */
 void session_log_exposed(const struct session *, struct span user);

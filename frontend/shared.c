@@ -3,6 +3,7 @@
  *   [ key | section | section | ... ]   each from a page on
  */
 #include "frontend/shared.h"
+#include "frontend/guess.h"
 #include "frontend/limit.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +22,7 @@ struct section {
 
 static const struct section sections[SHARED_SECTIONS] = {
 	[SHARED_LIMITS] = { limit_size, limit_clear },
+	[SHARED_GUESSES] = { guess_size, guess_worker_died },
 };
 
 struct shared {

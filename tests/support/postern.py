@@ -94,6 +94,7 @@ class Configuration:
     hostname: str = "mail.example.test"
     workers: int = 2
     limits: str = ""
+    guessing: str = "delay_from = 0; refuse_from = 0; user_delay_from = 0;"    # a test of its own
     auth: str = 'source = "backend"; mechanisms = ( "PLAIN", "LOGIN" );'
     log: str = 'target = "stderr"; format = "logfmt"; level = "info";'
     top: str = ""
@@ -116,6 +117,7 @@ backends = (
 );
 routes = ( {{ {routes} }} );
 limits: {{ {self.limits} }};
+guessing: {{ {self.guessing} }};
 log: {{ {self.log} }};
 """
 

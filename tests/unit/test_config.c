@@ -243,6 +243,11 @@ static const struct fault_case cases[] = {
 	  "must not exceed", 1 },
 	{ PART_LIMITS, "limits: { max_sessions = 5;\nmax_sessions_per_address = 6; };", 1,
 	  "exceeds max_sessions", 0 },
+	{ PART_LIMITS, "guessing: {\nwindow = 5; };", 1, "between 6 and 86400, not 5", 1 },
+	{ PART_LIMITS, "guessing: { refuse_from = 4001; };", 0, "between 0 and 4000", 1 },
+	{ PART_LIMITS, "guessing: { delay_max_ms = 5;\ndelay_ms = 6; };", 1,
+	  "guessing: delay_ms (6) must not exceed delay_max_ms (5)", 1 },
+	{ PART_LIMITS, "guessing: { exempt = ( \"ten\" ); };", 0, "is not a network", 1 },
 };
 
 static void each_fault_is_found_with_its_line(void **state)
@@ -301,6 +306,13 @@ static void defaults_are_those_of_the_design(void **state)
 	assert_int_equal(limits->pop3_line, 512);
 	assert_int_equal(limits->sasl_line, 16384);
 	assert_int_equal(limits->imap_literals, 16384);
+	assert_int_equal(config->guessing.window, 600);
+	assert_int_equal(config->guessing.delay_from, 5);
+	assert_int_equal(config->guessing.refuse_from, 20);
+	assert_int_equal(config->guessing.user_delay_from, 10);
+	assert_int_equal(config->guessing.delay, 1000);
+	assert_int_equal(config->guessing.delay_max, 8000);
+	assert_int_equal(config->guessing.exempt.count, 0);
 	assert_int_equal(config->log.level, LOG_LEVEL_INFO);
 	assert_string_equal(config->log.target, "stderr");
 	assert_int_equal(config->auth.mechanisms.count, 2);
@@ -568,7 +580,12 @@ static void the_sample_configuration_is_accepted(void **state)
 		fclose(file);
 		files_write(name + 7, text);
 	}
+	/* fail2ban's lie in a folder beside them, which is not looked into */
+	assert_int_equal(mkdir(files_path("fail2ban"), 0700), 0);
+	files_write("fail2ban/jail.conf", "[postern]\n");
 	config = config_load(files_path(""), &faults);
+	unlink(files_path("fail2ban/jail.conf"));
+	rmdir(files_path("fail2ban"));
 	config_faults_print(&faults, stderr);
 	assert_non_null(config);
 	assert_int_equal(faults.count, 0);

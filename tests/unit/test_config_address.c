@@ -66,6 +66,41 @@ static void unix_sockets_are_loopback_and_bounded(void **state)
 	assert_int_equal(strlen(address_text(&address.u.any, text)), ADDRESS_TEXT_MAX - 1);
 }
 
+static void what_is_counted_together_has_one_key_and_one_text(void **state)
+{
+	static const struct {
+		const char *address, *host, *prefix, *wide, *same, *other;
+	} known[] = {
+		{ "192.0.2.1", "192.0.2.1", "192.0.2.1/32", "192.0.2.0/24", "::ffff:192.0.2.1",
+		  "192.0.2.2" },
+		{ "::ffff:192.0.2.1", "192.0.2.1", "192.0.2.1/32", "192.0.2.0/24", "192.0.2.1",
+		  "192.0.3.1" },
+		{ "2001:db8:1:2:3::4", "2001:db8:1:2:3::4", "2001:db8:1:2::/64", "2001:db8:1::/48",
+		  "2001:db8:1:2::", "2001:db8:1:3:3::4" },
+	};
+	struct address address = { .u.any.sa_family = AF_UNIX }, other;
+	char text[ADDRESS_TEXT_MAX];
+
+	(void)state;
+	assert_string_equal(address_host(&address.u.any, text), "-");
+	assert_string_equal(address_prefix(&address.u.any, false, text), "-");
+	assert_int_equal(address_key(&address.u.any).family, 0);
+	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+		assert_true(address_parse(known[i].address, 25, &address));
+		assert_string_equal(address_host(&address.u.any, text), known[i].host);
+		assert_string_equal(address_prefix(&address.u.any, false, text), known[i].prefix);
+		assert_string_equal(address_prefix(&address.u.any, true, text), known[i].wide);
+
+		const struct address_key key = address_key(&address.u.any);
+
+		assert_true(address_parse(known[i].same, 0, &other));
+		assert_true(address_key(&other.u.any).number == key.number);
+		assert_true(address_key(&other.u.any).family == key.family);
+		assert_true(address_parse(known[i].other, 0, &other));
+		assert_true(address_key(&other.u.any).number != key.number);
+	}
+}
+
 static void an_address_whose_length_does_not_fit_its_family_is_not_sane(void **state)
 {
 	struct address address;
@@ -187,6 +222,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numeric_addresses_go_to_bytes_and_back),
 		cmocka_unit_test(unix_sockets_are_loopback_and_bounded),
+		cmocka_unit_test(what_is_counted_together_has_one_key_and_one_text),
 		cmocka_unit_test(an_address_whose_length_does_not_fit_its_family_is_not_sane),
 		cmocka_unit_test(networks_hold_what_their_prefix_says),
 		cmocka_unit_test(unix_sockets_are_in_no_network),
