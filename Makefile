@@ -253,6 +253,8 @@ install: all
 		to=$(DESTDIR)$(sysconfdir)/postern/$${file##*/}; \
 		if [ -e $$to ]; then echo "kept $$to"; else echo "install $$to"; install -m 644 $$file $$to; fi; \
 	done
+	install -D -m 644 conf.d/fail2ban/filter.d/postern.conf $(DESTDIR)$(PREFIX)/share/postern/fail2ban/filter.d/postern.conf
+	install -D -m 644 conf.d/fail2ban/jail.d/postern.conf $(DESTDIR)$(PREFIX)/share/postern/fail2ban/jail.d/postern.conf
 
 # A configuration that was changed stays.
 uninstall:
@@ -261,7 +263,8 @@ uninstall:
 		to=$(DESTDIR)$(sysconfdir)/postern/$${file##*/}; \
 		if cmp -s $$file $$to; then rm -f $$to; fi; \
 	done
-	@rmdir $(DESTDIR)$(sysconfdir)/postern 2>/dev/null || true
+	rm -rf $(DESTDIR)$(PREFIX)/share/postern/fail2ban
+	@rmdir $(DESTDIR)$(PREFIX)/share/postern $(DESTDIR)$(sysconfdir)/postern 2>/dev/null || true
 
 clean:
 	rm -rf build

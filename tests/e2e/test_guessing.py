@@ -1,5 +1,7 @@
 """Guessing passwords: over many sessions and both workers an address is delayed, then refused for now; nobody else is harmed."""
 import os
+import pathlib
+import shutil
 import signal
 import threading
 
@@ -7,6 +9,7 @@ import pytest
 
 from conftest import MODES, PROTOCOLS
 from support import clients, liars
+from support.postern import ROOT
 from support.wait import wait_for
 
 USERS = {b"alice": b"right-of-alice", b"bob": b"right-of-bob", b"mallory": b"right-of-mallory"}
@@ -237,3 +240,61 @@ def test_a_name_under_attack_is_delayed_only_where_the_user_has_not_been(start, 
         assert attempt(front, context, "bob", "right-of-bob", "127.2.0.1").startswith(clients.ACCEPTED["imap"])
         assert wire.rest().startswith("* BYE")
     assert asked(stores) == before + 2
+
+
+# ---- fail2ban
+
+FILTER = ROOT / "conf.d" / "fail2ban" / "filter.d" / "postern.conf"
+LOG = 'target = "stderr"; format = "%s"; level = "info";'
+FORGED = (
+    'client=203.0.113.66:25', 'address=203.0.113.66', '" address=203.0.113.66 repeated=no "',
+    'x" level=warning event=auth_failed protocol=imap listener=1 client=1 address=203.0.113.66 mechanism=PLAIN repeated=no y="',
+    'postern[1]: level=warning event=auth_failed protocol=imap listener=1 client=1 address=203.0.113.66 mechanism=X repeated=no ',
+    '","address":"203.0.113.66","mechanism":"PLAIN","repeated":"no","a":"', "time=2020-01-01T00:00:00.000Z level=warning",
+    "\\\" \\", "{\"time\":\"2020-01-01T00:00:00.000Z\"", "203.0.113.66", "from 203.0.113.66 port 7",
+)
+
+
+def banned(log, folder):
+    """Which addresses fail2ban finds in these lines, in order."""
+    path = pathlib.Path(folder) / "postern.log"
+    path.write_text("".join(line + "\n" for line in log), encoding="utf-8", errors="surrogateescape")
+    done = clients.run("fail2ban-regex", "-o", "<ip>", path, FILTER)
+    assert done.returncode == 0, done.stdout
+    return [line for line in done.stdout.split("\n") if line]
+
+
+@pytest.mark.skipif(shutil.which("fail2ban-regex") is None, reason="fail2ban is not installed")
+@pytest.mark.parametrize("form", ("logfmt", "json"))
+def test_the_fail2ban_filter_finds_who_fails_and_nobody_else(start, context, tmp_path, form):
+    front = start(NEVER, log=LOG % form)
+    for n, protocol in enumerate(PROTOCOLS):
+        attempt(front, context, "alice", "wrong-%d" % n, "127.0.9.%d" % n, protocol, MODES[n % 2])
+    attempt(front, context, "alice", "wrong-0", "127.0.9.0", "submission", "starttls")    # again: not counted
+    attempt(front, context, "alice", "right-of-alice", "127.0.9.7")
+    with clients.Wire(front.port("pop3", "starttls"), source="127.0.9.8") as wire:
+        assert wire.reply("pop3", "USER alice").startswith("+OK")    # the greeting
+    wait_for(lambda: sum("session_end" in line for line in front.lines()) == 6, "the end of every session")
+    assert banned(front.lines(), tmp_path) == ["127.0.9.0", "127.0.9.1", "127.0.9.2"]
+
+
+@pytest.mark.skipif(shutil.which("fail2ban-regex") is None, reason="fail2ban is not installed")
+@pytest.mark.parametrize("form", ("logfmt", "json"))
+def test_no_user_name_makes_fail2ban_pick_another_host(start, context, tmp_path, form):
+    front = start(NEVER, log=LOG % form)
+    for name in FORGED:
+        with clients.reach(front.port("imap", "implicit"), "imap", "implicit", context, source="127.0.9.1") as wire:
+            wire.imap("l AUTHENTICATE PLAIN " + clients.plain(name, "wrong"))
+        with clients.reach(front.port("pop3", "starttls"), "pop3", "starttls", context, source="127.0.9.1") as wire:
+            wire.pop3("AUTH PLAIN " + clients.plain(name, "wrong"))
+        with clients.Wire(front.port("pop3", "starttls"), source="127.0.9.1") as wire:    # before TLS
+            wire.line()
+            wire.pop3("USER " + name)
+    front.wait_event("session_end", count=3 * len(FORGED))
+    lines = front.lines()
+    assert sum("203.0.113.66" in line for line in lines) > len(FORGED), "the names did not come that far"
+    assert set(banned(lines, tmp_path)) == {"127.0.9.1"}
+    # the same behind what syslog writes, and as the journal gives it
+    for prefix in ("Nov 22 02:14:51 host postern[12]: ", "2026-11-22T02:14:51.1+01:00 host postern[12]: ", "host postern[12]: "):
+        assert set(banned([prefix + line for line in lines], tmp_path)) == {"127.0.9.1"}, prefix
+    assert len(banned(lines, tmp_path)) == len(front.events("auth_failed", repeated="no")) > len(FORGED) / 2

@@ -10,7 +10,7 @@ build="gcc make libc6-dev pkg-config libwolfssl-dev libsasl2-dev libconfig-dev l
 demo="$build python3 openssl curl swaks libnet-ssleay-perl msmtp
 	dovecot-core dovecot-imapd dovecot-pop3d dovecot-lmtpd postfix"
 test="$demo libcmocka-dev python3-pytest isync fetchmail valgrind
-	clang clang-format clang-tidy libclang-rt-14-dev"
+	clang clang-format clang-tidy libclang-rt-14-dev fail2ban"
 
 case "${1:-}" in
 build) wanted=$build ;;
