@@ -146,6 +146,25 @@ const char *address_prefix(const struct sockaddr *address, bool wide, char out[A
 	return out;
 }
 
+unsigned address_split(const struct address *address, char out[INET6_ADDRSTRLEN])
+{
+	const struct in6_addr *v6 = &address->u.v6.sin6_addr;
+	sa_family_t family = address->len > 0 ? address->u.any.sa_family : AF_UNSPEC;
+
+	out[0] = '\0';
+	if (family == AF_INET) {
+		inet_ntop(AF_INET, &address->u.v4.sin_addr, out, INET6_ADDRSTRLEN);
+		return ntohs(address->u.v4.sin_port);
+	}
+	if (family != AF_INET6)
+		return 0;
+	if (IN6_IS_ADDR_V4MAPPED(v6))
+		inet_ntop(AF_INET, &v6->s6_addr[12], out, INET6_ADDRSTRLEN);
+	else
+		inet_ntop(AF_INET6, v6, out, INET6_ADDRSTRLEN);
+	return ntohs(address->u.v6.sin6_port);
+}
+
 bool address_is_loopback(const struct sockaddr *address)
 {
 	const uint8_t *bytes;

@@ -52,6 +52,8 @@ struct address_key {
 	uint64_t family, number;
 };
 struct address_key address_key(const struct sockaddr *);
+/* The address alone, "192.0.2.1" or "2001:db8::1"; returns its port. "" and 0 for a Unix socket or none. */
+unsigned address_split(const struct address *, char out[INET6_ADDRSTRLEN]);
 bool address_is_loopback(const struct sockaddr *); /* Unix addresses count */
 
 /* "192.0.2.0/24", "2001:db8::/32" or a single address; NULL, or in our words what is wrong with it. */

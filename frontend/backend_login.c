@@ -92,8 +92,23 @@ static bool connect_next(struct session *s)
 	return false;
 }
 
+_Static_assert(LOGIN_ADDRESS_MAX >= INET6_ADDRSTRLEN, "an address fits");
+
+/* What the server may get to know. POP3 keeps something else in the dialogue's name. */
+static void describe_client(const struct session *s, struct login_client *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->peer.port = address_split(&s->peer, out->peer.address);
+	out->local.port = address_split(&s->local, out->local.address);
+	if (s->listener->config->protocol == PROTOCOL_SUBMISSION)
+		snprintf(out->name, sizeof(out->name), "%s", s->dialogue->name);
+	snprintf(out->session, sizeof(out->session), "%016llx", (unsigned long long)s->id);
+}
+
 void backend_login_begin(struct session *s)
 {
+	struct login_client client;
+
 	s->server = 0;
 	s->pool =
 		generation_route(s->generation, s->listener->config->protocol, s->credential->user);
@@ -103,7 +118,8 @@ void backend_login_begin(struct session *s)
 		fail(s, s->pool == NULL ? "no route" : "out of memory");
 		return;
 	}
-	login_init(s->login, s->listener->protocol->login, &s->pool->login, s->credential);
+	describe_client(s, &client);
+	login_init(s->login, s->listener->protocol->login, &s->pool->login, s->credential, &client);
 	if (!connect_next(s))
 		fail(s, "no server of the pool can be reached");
 }
@@ -235,6 +251,21 @@ static bool starttls(struct session *s)
 	return begin_tls(s);
 }
 
+/* The server works, but not as it was set up to: the operator has to look at it, and the user has done nothing wrong. */
+static void denied(struct session *s)
+{
+	struct log_line line;
+	char name[256];
+
+	set_health(s, false, NULL);
+	session_log(s, &line, LOG_LEVEL_ERROR, "login_denied");
+	log_value(&line, "user", span_of(s->user));
+	log_word(&line, "backend", backend_login_name(s, name));
+	log_value(&line, "reason", span_of(s->login->reason));
+	log_end(&line);
+	fail(s, s->login->reason);
+}
+
 static bool carry_out(struct session *s, enum login_result result)
 {
 	switch (result) {
@@ -249,6 +280,9 @@ static bool carry_out(struct session *s, enum login_result result)
 		set_health(s, false, NULL);
 		backend_login_abandon(s);
 		preauth_refused(s, VERDICT_REFUSED, "the backend refused the credential");
+		return true;
+	case LOGIN_DENIED:
+		denied(s);
 		return true;
 	default:
 		fail_backend(s, s->login->reason ? s->login->reason : "unexpected answer");

@@ -80,8 +80,10 @@ struct config_pool {
 		ca; /* path of a PEM bundle; default: the system's; only read when tls is not "none" and verify is "ca" */
 	struct config_blob ca_pem;
 	bool plaintext_ok;
-	int login;                          /* only "password" in this version */
-	struct config_strings capabilities; /* shown before login */
+	int login;                                      /* enum login_mode */
+	const char *master_user, *master_password_file; /* NULL: not named */
+	struct config_blob master_password;             /* its content, without the line end */
+	struct config_strings capabilities;             /* shown before login */
 };
 
 struct config_route {

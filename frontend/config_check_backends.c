@@ -4,6 +4,7 @@
  * RFC 1870, 6152, 6531, 3461, 2034 (extensions of submission), 2449 (of POP3).
  */
 #include "frontend/config_load.h"
+#include "protocols/login.h"
 
 #include <string.h>
 
@@ -105,12 +106,44 @@ static void check_pool_name(struct config_loader *loader, size_t index)
 					items[i].source.file, items[i].source.line);
 }
 
+static void check_master(struct config_loader *loader, const struct config_pool *pool)
+{
+	if (pool->master_user == NULL)
+		config_error_at(loader, &pool->login, &pool->source,
+				"login = \"master\" needs \"master_user\"");
+	else if (!identity_acceptable(span_of(pool->master_user)))
+		config_error_at(loader, &pool->master_user, &pool->source,
+				"\"master_user\" is not valid UTF-8 or holds control characters");
+	if (pool->master_password_file == NULL)
+		config_error_at(loader, &pool->login, &pool->source,
+				"login = \"master\" needs \"master_password_file\"");
+}
+
+static void check_login(struct config_loader *loader, const struct config_pool *pool)
+{
+	if (pool->login == LOGIN_MODE_MASTER) {
+		check_master(loader, pool);
+		return;
+	}
+	if (pool->login == LOGIN_MODE_XCLIENT && pool->protocol != PROTOCOL_SUBMISSION)
+		config_error_at(loader, &pool->login, &pool->source,
+				"login = \"xclient\" exists for submission only, not for %s",
+				protocol_names[pool->protocol]);
+	if (pool->master_user != NULL)
+		config_warning_at(loader, &pool->master_user, &pool->source,
+				  "master_user has no effect: login is not \"master\"");
+	if (pool->master_password_file != NULL)
+		config_warning_at(loader, &pool->master_password_file, &pool->source,
+				  "master_password_file has no effect: login is not \"master\"");
+}
+
 static void check_pool(struct config_loader *loader, size_t index)
 {
 	struct config_pool *pool = &loader->config->pools.items[index];
 
 	check_pool_name(loader, index);
 	check_capabilities(loader, pool);
+	check_login(loader, pool);
 	if (pool->plaintext_ok && pool->tls != BACKEND_TLS_NONE)
 		config_warning_at(loader, &pool->plaintext_ok, &pool->source,
 				  "plaintext_ok has no effect: tls is not \"none\"");
@@ -184,6 +217,34 @@ static bool pool_used(const struct config *config, int index)
 	return false;
 }
 
+/* Who decides on the password has to be who is shown it: with "backend" the server must be, with "sasl" it is not. */
+static void check_source(struct config_loader *loader, const struct config_pool *pool)
+{
+	bool backend = loader->config->auth.source == AUTH_SOURCE_BACKEND;
+
+	if (doubtful(loader, pool) || backend == (pool->login == LOGIN_MODE_PASSWORD))
+		return;
+	if (backend)
+		config_error_at(loader, &pool->login, &pool->source,
+				"auth.source = \"backend\" makes the server decide on the user's "
+				"password: the pool \"%s\" must have login = \"password\"",
+				pool->name);
+	else
+		config_error_at(loader, &pool->login, &pool->source,
+				"auth.source = \"sasl\" keeps the user's password from the server: "
+				"the pool \"%s\" must have login = \"master\" or \"xclient\"",
+				pool->name);
+}
+
+static void check_sources(struct config_loader *loader)
+{
+	const struct config *config = loader->config;
+
+	for (size_t i = 0; i < config->pools.count; i++)
+		if (pool_used(config, (int)i))
+			check_source(loader, &config->pools.items[i]);
+}
+
 /* Listeners that lead nowhere, pools that nothing leads to. */
 static void check_reach(struct config_loader *loader)
 {
@@ -219,6 +280,7 @@ static void check_routes(struct config_loader *loader)
 			"everyone");
 	if (sure)
 		check_reach(loader);
+	check_sources(loader);
 }
 
 void config_check_backends(struct config_loader *loader)

@@ -1,13 +1,16 @@
-/* config_files - what a configuration names: the bytes of certificates, keys and authorities, and the addresses of servers.
+/* config_files - what a configuration names: the bytes of certificates, keys, authorities and master passwords, and the
+ * addresses of servers.
  * Invariants: every file is bounded and read once, however many name it; children get bytes and addresses and open nothing.
  * A name that does not resolve is a warning: the server behind it may be down, and so may its name server.
  */
 #include "frontend/config_load.h"
+#include "protocols/login.h"
 
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* One file that has been read. */
 struct loaded {
@@ -89,6 +92,70 @@ static void read_certificates(struct reader *reader, struct config_certificates 
 		read_certificate(reader, &certificates->items[i]);
 }
 
+/* ---- master passwords ---- */
+
+enum { MASTER_PASSWORD_MAX = 1024 };
+
+/* Who else could read it could log in as any user. False after a fault. */
+static bool master_password_private(struct config_loader *loader, const struct config_pool *pool)
+{
+	const char *path = pool->master_password_file;
+	struct stat status;
+
+	if (stat(path, &status) != 0)
+		return true; /* reading it will say why */
+	if (status.st_mode & (S_IRWXG | S_IRWXO)) {
+		config_error_at(loader, &pool->master_password_file, &pool->source,
+				"\"master_password_file\": others than its owner have rights to %s "
+				"(mode %04o): chmod 600",
+				path, (unsigned)status.st_mode & 07777);
+		return false;
+	}
+	if (status.st_uid != 0 && status.st_uid != geteuid()) {
+		config_error_at(loader, &pool->master_password_file, &pool->source,
+				"\"master_password_file\": %s belongs neither to root nor to who "
+				"starts Postern",
+				path);
+		return false;
+	}
+	return true;
+}
+
+/* The length of the one line that a text is, without its end; 0 when it is empty, more than a line or too long. */
+static size_t only_line(const char *text, size_t len)
+{
+	if (len > 0 && text[len - 1] == '\n')
+		len--;
+	if (len > 0 && text[len - 1] == '\r')
+		len--;
+	if (len > MASTER_PASSWORD_MAX || memchr(text, '\n', len) || memchr(text, '\r', len) ||
+	    memchr(text, '\0', len))
+		return 0;
+	return len;
+}
+
+static void read_master_password(struct config_loader *loader, struct config_pool *pool)
+{
+	const char *why = "", *path = pool->master_password_file;
+	struct config_blob *blob = &pool->master_password;
+
+	if (path == NULL || pool->login != LOGIN_MODE_MASTER ||
+	    !master_password_private(loader, pool))
+		return;
+	blob->data = config_slurp(loader->config->arena, path, &blob->len, &why);
+	if (blob->data == NULL) {
+		config_error_at(loader, &pool->master_password_file, &pool->source,
+				"\"master_password_file\": %s cannot be read: %s", path, why);
+		return;
+	}
+	blob->len = only_line((const char *)blob->data, blob->len);
+	if (blob->len == 0)
+		config_error_at(
+			loader, &pool->master_password_file, &pool->source,
+			"\"master_password_file\": %s must hold one line of at most %d octets",
+			path, MASTER_PASSWORD_MAX);
+}
+
 void config_read_files(struct config_loader *loader)
 {
 	struct config *config = loader->config;
@@ -100,8 +167,10 @@ void config_read_files(struct config_loader *loader)
 	for (size_t i = 0; i < config->pools.count; i++) {
 		struct config_pool *pool = &config->pools.items[i];
 
-		if (doubtful(loader, pool) || pool->tls == BACKEND_TLS_NONE ||
-		    pool->verify != VERIFY_CA)
+		if (doubtful(loader, pool))
+			continue;
+		read_master_password(loader, pool);
+		if (pool->tls == BACKEND_TLS_NONE || pool->verify != VERIFY_CA)
 			continue;
 		if (read_blob(&reader, &pool->ca, &pool->source, "ca", &pool->ca_pem) &&
 		    !blob_holds(&pool->ca_pem, "-----BEGIN CERTIFICATE-----"))

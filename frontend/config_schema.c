@@ -4,6 +4,7 @@
  */
 #include "frontend/config.h"
 #include "frontend/option.h"
+#include "protocols/login.h"
 
 #define WORKER  SECTION_WORKER
 #define AUTH    SECTION_AUTH
@@ -54,8 +55,12 @@ static const struct option_word backend_verify[] = {
 };
 
 static const struct option_word logins[] = {
-	{ "password", 0, false }, { "master", 0, true }, { "xclient", 0, true },
-	{ "external", 0, true },  { "token", 0, true },  { NULL, 0, false },
+	{ "password", LOGIN_MODE_PASSWORD, false },
+	{ "master", LOGIN_MODE_MASTER, false },
+	{ "xclient", LOGIN_MODE_XCLIENT, false },
+	{ "external", 0, true },
+	{ "token", 0, true },
+	{ NULL, 0, false },
 };
 
 static const struct option_word profiles[] = { { "modern", 0, false }, { NULL, 0, false } };
@@ -279,7 +284,24 @@ static const struct option pool_rows[] = {
 	  .offset = AT(login),
 	  .sections = POOLS,
 	  .words = logins,
-	  .help = "`password`: log in with what the user gave." },
+	  .help = "How to log in there. `password`: with what the user gave; `master`: as "
+		  "`master_user` on behalf of the user (SASL PLAIN); `xclient`: the server takes "
+		  "our word for it (XCLIENT LOGIN; submission only). The latter two need "
+		  "`auth.source = \"sasl\"`, the first `\"backend\"`." },
+	{ .name = "master_user",
+	  .type = OPTION_STRING,
+	  .offset = AT(master_user),
+	  .sections = WORKER,
+	  .min = 1,
+	  .max = 255,
+	  .help = "Who logs in on behalf of users with `login = \"master\"`." },
+	{ .name = "master_password_file",
+	  .type = OPTION_PATH,
+	  .offset = AT(master_password_file),
+	  .min = 1,
+	  .max = 4096,
+	  .help = "File with its password, one line; only its owner may have any right to it, "
+		  "and that is root or whoever starts Postern." },
 	{ .name = "capabilities",
 	  .type = OPTION_STRINGS,
 	  .offset = AT(capabilities),
@@ -293,6 +315,11 @@ static const struct option pool_rows[] = {
 	  .offset = AT(ca_pem),
 	  .flags = OPTION_INTERNAL,
 	  .sections = POOLS },
+	{ .name = "master_password",
+	  .type = OPTION_BLOB,
+	  .offset = AT(master_password),
+	  .flags = OPTION_INTERNAL | OPTION_SECRET,
+	  .sections = WORKER },
 	END,
 };
 #undef AT

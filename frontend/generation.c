@@ -33,6 +33,12 @@ static void make_pool(struct generation *g, size_t i, struct config_faults *faul
 	pool->config = config;
 	pool->login.hostname = g->config->hostname;
 	pool->login.starttls = config->tls == BACKEND_TLS_STARTTLS;
+	pool->login.mode = (enum login_mode)config->login;
+	pool->login.master_user = span_of(config->master_user);
+	pool->login.master_password = (struct span) {
+		(const char *)config->master_password.data,
+		config->master_password.len,
+	};
 	pool->down = calloc(config->servers.count, sizeof(*pool->down));
 	if (config->tls != BACKEND_TLS_NONE)
 		pool->tls = tls_context_client(config, why);

@@ -5,7 +5,6 @@
 #include "frontend/preauth.h"
 #include "frontend/attempt.h"
 #include "frontend/session_log.h"
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -103,16 +102,9 @@ static bool step_handshake(struct session *s)
 /* "192.0.2.1;143", as SASL wants it. */
 static struct span sasl_address(const struct address *address, char *out, size_t size)
 {
-	char host[INET6_ADDRSTRLEN] = "";
-	unsigned port = 0;
+	char host[INET6_ADDRSTRLEN];
+	unsigned port = address_split(address, host);
 
-	if (address->u.any.sa_family == AF_INET) {
-		inet_ntop(AF_INET, &address->u.v4.sin_addr, host, sizeof(host));
-		port = ntohs(address->u.v4.sin_port);
-	} else if (address->u.any.sa_family == AF_INET6) {
-		inet_ntop(AF_INET6, &address->u.v6.sin6_addr, host, sizeof(host));
-		port = ntohs(address->u.v6.sin6_port);
-	}
 	snprintf(out, size, "%s;%u", host, port);
 	return span_of(out);
 }

@@ -81,7 +81,9 @@ void session_enter(struct session *s, enum session_state to)
 
 bool session_may_relay(const struct session *s)
 {
-	return s->backend_accepted && s->client.tls != NULL;
+	/* In the other modes the backend does not get to see the user's password, so its word is worth nothing here. */
+	return s->backend_accepted && s->pool->login.mode == LOGIN_MODE_PASSWORD &&
+	       s->client.tls != NULL;
 }
 
 /* ---- birth ---------------------------------------------------------------------------------------------------------- */

@@ -41,7 +41,7 @@ struct session {
 	struct smtp_relay *relay; /* submission, after login */
 	struct auth_exchange exchange;
 	bool counted;          /* in the limits; else it was refused at the door */
-	bool backend_accepted; /* it took the user's own credential */
+	bool backend_accepted; /* it took our login for the user */
 	bool plaintext_logged; /* the refusal before TLS is told once */
 	bool client_ended;     /* it has closed its side; nothing more will come */
 	unsigned refused_commands, auth_failures;

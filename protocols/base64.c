@@ -43,11 +43,13 @@ void base64_encode(struct span bytes, struct output *output)
 	encoder_flush(&encoder);
 }
 
-void base64_plain(struct span user, struct span password, struct output *output)
+void base64_plain(struct span authorization, struct span user, struct span password,
+		  struct output *output)
 {
 	struct encoder encoder = { .output = output };
 	const struct span separator = { "", 1 };
 
+	encoder_put(&encoder, authorization);
 	encoder_put(&encoder, separator);
 	encoder_put(&encoder, user);
 	encoder_put(&encoder, separator);

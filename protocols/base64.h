@@ -6,8 +6,10 @@
 
 #include "protocols/output.h"
 
-/* The response of SASL PLAIN (RFC 4616 2) without an authorization identity, in base64: NUL user NUL password. */
-void base64_plain(struct span user, struct span password, struct output *);
+/* The response of SASL PLAIN (RFC 4616 2) in base64: authorization identity (empty: the user's own), NUL, user, NUL,
+ * password. */
+void base64_plain(struct span authorization, struct span user, struct span password,
+		  struct output *);
 
 void base64_encode(struct span, struct output *);
 

@@ -4,7 +4,7 @@
 
 struct credential *credential_new(struct span user, struct span password)
 {
-	if (user.len == 0 || user.len > CREDENTIAL_USER_MAX || password.len == 0 ||
+	if (user.len == 0 || user.len > CREDENTIAL_USER_MAX ||
 	    password.len > CREDENTIAL_PASSWORD_MAX)
 		return NULL;
 
@@ -16,7 +16,8 @@ struct credential *credential_new(struct span user, struct span password)
 	char *bytes = (char *)(credential + 1);
 
 	memcpy(bytes, user.data, user.len);
-	memcpy(bytes + user.len, password.data, password.len);
+	if (password.len > 0)
+		memcpy(bytes + user.len, password.data, password.len);
 	*credential = (struct credential) {
 		.user = { bytes, user.len },
 		.password = { bytes + user.len, password.len },

@@ -1,4 +1,5 @@
-/* credential - the name and password of one login attempt, from capture to the backend's verdict.
+/* credential - the name and password of one login attempt, from capture to the backend's verdict. Where the backend is not
+ * shown the user's password, there is none in it.
  * Invariants: one owner; credential_free() wipes before it frees and is called on every path. Never logged.
  */
 #ifndef PROTOCOLS_CREDENTIAL_H
@@ -10,11 +11,11 @@
 #define CREDENTIAL_PASSWORD_MAX 12288
 
 struct credential {
-	struct span user, password; /* point into the same block */
+	struct span user, password; /* point into the same block; the password may be empty */
 	size_t size;
 };
 
-/* A copy of both in one block; NULL when a bound is passed, when either is empty or memory is out. */
+/* A copy of both in one block; NULL when a bound is passed, the name is empty or memory is out. */
 struct credential *credential_new(struct span user, struct span password);
 void credential_free(struct credential *); /* NULL is fine */
 

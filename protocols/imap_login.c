@@ -1,19 +1,21 @@
 /* imap_login - logs a user in to an IMAP backend and judges its answer.
  * Invariants: see login.h. Only the tagged OK to the command that carried the whole credential is an acceptance, and
  * only when the backend offers no way back from it (UNAUTHENTICATE, RFC 8437). Literals of a backend before
- * login are a failure: nothing that it has to say then needs one.
- * RFC 9051 6.2 and 7, RFC 2595 3.1, RFC 4959, RFC 7888, RFC 5530.
+ * login are a failure: nothing that it has to say then needs one. The client is made known by ID, with the fields that
+ * Dovecot takes from those whom it trusts; what the backend answers to that changes nothing.
+ * RFC 9051 6.2 and 7, RFC 2595 3.1, RFC 2971 3.1, RFC 4959, RFC 7888, RFC 5530.
  */
 #include "protocols/imap_login.h"
-#include "protocols/base64.h"
 #include "protocols/imap_reply.h"
 #include "protocols/line.h"
+#include <stdio.h>
 
 enum state {
 	STATE_GREETING,
 	STATE_CAPABILITY, /* asked, before login */
 	STATE_STARTTLS,
-	STATE_HANDSHAKE,        /* until login_tls_started() */
+	STATE_HANDSHAKE, /* until login_tls_started() */
+	STATE_ID,
 	STATE_USER_LITERAL,     /* "+" awaited, for the name of LOGIN */
 	STATE_PASSWORD_LITERAL, /* the same for its password */
 	STATE_RESPONSE,         /* the same for AUTHENTICATE without SASL-IR */
@@ -23,9 +25,10 @@ enum state {
 
 /* Our own tags: an answer to one question is never taken for that to another. */
 static const char *const tags[] = {
-	[STATE_GREETING] = "",   [STATE_CAPABILITY] = "C1",   [STATE_STARTTLS] = "S1",
-	[STATE_HANDSHAKE] = "",  [STATE_USER_LITERAL] = "L1", [STATE_PASSWORD_LITERAL] = "L1",
-	[STATE_RESPONSE] = "L1", [STATE_VERDICT] = "L1",      [STATE_LOGGED_IN] = "C2",
+	[STATE_GREETING] = "",           [STATE_CAPABILITY] = "C1", [STATE_STARTTLS] = "S1",
+	[STATE_HANDSHAKE] = "",          [STATE_ID] = "I1",         [STATE_USER_LITERAL] = "L1",
+	[STATE_PASSWORD_LITERAL] = "L1", [STATE_RESPONSE] = "L1",   [STATE_VERDICT] = "L1",
+	[STATE_LOGGED_IN] = "C2",
 };
 
 enum offer {
@@ -37,6 +40,7 @@ enum offer {
 	OFFER_LITERAL_PLUS = 1 << 5,
 	OFFER_LITERAL_MINUS = 1 << 6,
 	OFFER_UNAUTHENTICATE = 1 << 7,
+	OFFER_ID = 1 << 8,
 	OFFER_LINE = 1 << 16, /* the bits from here on count untagged lines */
 };
 
@@ -68,6 +72,7 @@ static unsigned offer_of(struct span word)
 		{ "LITERAL+", OFFER_LITERAL_PLUS },
 		{ "LITERAL-", OFFER_LITERAL_MINUS },
 		{ "UNAUTHENTICATE", OFFER_UNAUTHENTICATE },
+		{ "ID", OFFER_ID },
 	};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
@@ -183,7 +188,7 @@ static enum login_result write_login(struct login *login, struct output *output)
 
 static enum login_result write_response(struct login *login, struct output *output)
 {
-	base64_plain(login->credential->user, login->credential->password, output);
+	login_plain(login, output);
 	output_text(output, "\r\n");
 	return wait_in(login, STATE_VERDICT, output);
 }
@@ -197,11 +202,62 @@ static enum login_result write_authenticate(struct login *login, struct output *
 	return write_response(login, output);
 }
 
-/* What the backend offers is known: the next command is STARTTLS or the login. */
+static void write_field(const char *name, const char *value, struct output *output)
+{
+	if (value[0] == '\0')
+		return;
+	write_quoted(span_of(name), output);
+	output_text(output, " ");
+	write_quoted(span_of(value), output);
+	output_text(output, " ");
+}
+
+static void write_endpoint(const struct login_endpoint *endpoint, const char *address,
+			   const char *port, struct output *output)
+{
+	char number[16];
+
+	snprintf(number, sizeof(number), "%u", endpoint->port);
+	write_field(address, endpoint->address, output);
+	write_field(port, endpoint->port > 0 ? number : "", output);
+}
+
+/* Six fields, short ones: within RFC 2971 3.3. */
+static enum login_result introduce(struct login *login, struct output *output)
+{
+	const struct login_client *client = &login->client;
+
+	login->introduced = 1;
+	output_text(output, tags[STATE_ID]);
+	output_text(output, " ID (");
+	write_field("x-session-id", client->session, output);
+	write_endpoint(&client->peer, "x-originating-ip", "x-originating-port", output);
+	write_endpoint(&client->local, "x-connected-ip", "x-connected-port", output);
+	output_format(output, "\"x-proxy-ttl\" \"%u\")\r\n", LOGIN_PROXY_TTL);
+	return wait_in(login, STATE_ID, output);
+}
+
+/* Neither a literal nor PLAIN can carry NUL (RFC 9051 9, RFC 4616 2). */
+static enum login_result log_in(struct login *login, struct output *output)
+{
+	bool password = login->settings->mode == LOGIN_MODE_PASSWORD;
+
+	if (!login_plain_fits(login))
+		return fail(login, "credential cannot be expressed to this backend");
+	/* The client is to see the list from behind the login. */
+	login->flags &= ~(unsigned)OFFER_KNOWN;
+	login->capabilities[0] = '\0';
+	if (password && !(login->flags & OFFER_LOGINDISABLED))
+		return write_login(login, output);
+	if (!(login->flags & OFFER_PLAIN))
+		return fail(login, password ? "backend offers neither LOGIN nor AUTH=PLAIN"
+					    : "backend does not offer AUTH=PLAIN");
+	return write_authenticate(login, output);
+}
+
+/* What the backend offers is known: the next command is STARTTLS, ID or the login. */
 static enum login_result go_on(struct login *login, struct output *output)
 {
-	const struct credential *credential = login->credential;
-
 	if (login->settings->starttls && !login->tls) {
 		if (!(login->flags & OFFER_STARTTLS))
 			return fail(login, "backend does not offer STARTTLS");
@@ -209,18 +265,10 @@ static enum login_result go_on(struct login *login, struct output *output)
 	}
 	if (login->flags & OFFER_UNAUTHENTICATE)
 		return fail(login, "backend offers UNAUTHENTICATE");
-	/* Neither a literal nor PLAIN can carry NUL (RFC 9051 9, RFC 4616 2). */
-	if (memchr(credential->user.data, '\0', credential->user.len) ||
-	    memchr(credential->password.data, '\0', credential->password.len))
-		return fail(login, "credential cannot be expressed to this backend");
-	/* The client is to see the list from behind the login. */
-	login->flags &= ~(unsigned)OFFER_KNOWN;
-	login->capabilities[0] = '\0';
-	if (!(login->flags & OFFER_LOGINDISABLED))
-		return write_login(login, output);
-	if (!(login->flags & OFFER_PLAIN))
-		return fail(login, "backend offers neither LOGIN nor AUTH=PLAIN");
-	return write_authenticate(login, output);
+	if ((login->flags & OFFER_ID) && !login->introduced &&
+	    login->client.peer.address[0] != '\0')
+		return introduce(login, output);
+	return log_in(login, output);
 }
 
 /* ---- replies ---------------------------------------------------------------------------------------------------- */
@@ -323,6 +371,8 @@ static enum login_result handle_tagged(struct login *login, const struct imap_re
 			return fail(login, "backend refused STARTTLS");
 		login->state = STATE_HANDSHAKE;
 		return LOGIN_START_TLS;
+	case STATE_ID:
+		return log_in(login, output);
 	case STATE_VERDICT:
 		return judge(login, reply, output);
 	case STATE_LOGGED_IN:

@@ -1,10 +1,11 @@
 /* pop3_login - logs a user in to a POP3 backend and judges its answer.
  * Invariants: see login.h. Only +OK to PASS, or to the response of AUTH, is an acceptance. A credential that USER and PASS
- * cannot carry unchanged goes by AUTH PLAIN or not at all.
+ * cannot carry unchanged goes by AUTH PLAIN or not at all, and so does a master login. XCLIENT is Dovecot's: it says
+ * [XCLIENT] in its greeting to those whom it trusts, in its list of capabilities nothing. So, unlike all else, the word of
+ * the greeting holds behind STLS too; who forges it gets a login that fails, who removes it hides the client's address.
  * RFC 1939 7, RFC 2449 4 and 8, RFC 2595 4, RFC 3206, RFC 5034.
  */
 #include "protocols/pop3_login.h"
-#include "protocols/base64.h"
 #include "protocols/line.h"
 #include "protocols/pop3_reply.h"
 #include <stdio.h>
@@ -13,6 +14,7 @@ enum state {
 	STATE_GREETING,
 	STATE_STLS,
 	STATE_HANDSHAKE, /* until login_tls_started() */
+	STATE_XCLIENT,
 	STATE_CAPA,
 	STATE_CAPA_LIST,
 	STATE_USER,
@@ -26,6 +28,7 @@ enum {
 	OFFER_LINE = 1 << 16, /* the bits from here on count lines of the list of capabilities */
 	CAPABILITIES_MAX = 200,
 	COMMAND_MAX = 255, /* octets of a command with its CRLF: RFC 2449 4 */
+	XCLIENT_INVITED = 1,
 };
 
 static enum login_result fail(struct login *login, const char *reason)
@@ -62,24 +65,30 @@ static bool fits_user_pass(const struct credential *credential)
 	       !memchr(password.data, '\0', password.len);
 }
 
-static bool fits_plain(const struct credential *credential)
-{
-	return !memchr(credential->user.data, '\0', credential->user.len) &&
-	       !memchr(credential->password.data, '\0', credential->password.len);
-}
-
 static enum login_result begin_login(struct login *login, struct output *output)
 {
-	if (fits_user_pass(login->credential))
+	if (login->settings->mode == LOGIN_MODE_PASSWORD && fits_user_pass(login->credential))
 		return send_command(login, STATE_USER, "USER ", login->credential->user, output);
-	if (!fits_plain(login->credential))
+	if (!login_plain_fits(login))
 		return fail(login, "credential cannot be expressed to this backend");
 	return send_command(login, STATE_CAPA, "CAPA", SPAN(""), output);
 }
 
+/* Dovecot takes addresses of both families as they are, without "IPV6:". */
+static enum login_result introduce(struct login *login, struct output *output)
+{
+	const struct login_client *client = &login->client;
+
+	if (login->introduced != XCLIENT_INVITED || client->peer.address[0] == '\0')
+		return begin_login(login, output);
+	output_format(output, "XCLIENT ADDR=%s PORT=%u SESSION=%s TTL=%u", client->peer.address,
+		      client->peer.port, client->session, LOGIN_PROXY_TTL);
+	return send_command(login, STATE_XCLIENT, "", SPAN(""), output);
+}
+
 static enum login_result send_response(struct login *login, struct output *output)
 {
-	base64_plain(login->credential->user, login->credential->password, output);
+	login_plain(login, output);
 	return send_command(login, STATE_RESPONSE, "", SPAN(""), output);
 }
 
@@ -100,12 +109,15 @@ static enum login_result judge_error(struct login *login, struct span code)
 	return fail(login, "backend cannot log the user in now");
 }
 
-static enum login_result handle_ok(struct login *login, struct output *output)
+static enum login_result handle_ok(struct login *login, struct span code, struct output *output)
 {
 	switch ((enum state)login->state) {
 	case STATE_GREETING:
+		login->introduced = span_is(code, "XCLIENT") ? XCLIENT_INVITED : 0;
 		if (login->settings->starttls && !login->tls)
 			return send_command(login, STATE_STLS, "STLS", SPAN(""), output);
+		return introduce(login, output);
+	case STATE_XCLIENT:
 		return begin_login(login, output);
 	case STATE_STLS:
 		login->state = STATE_HANDSHAKE;
@@ -132,6 +144,8 @@ static enum login_result handle_error(struct login *login, struct span code)
 		return fail(login, "backend refused the connection");
 	case STATE_STLS:
 		return fail(login, "backend refused STLS");
+	case STATE_XCLIENT:
+		return fail(login, "backend refused XCLIENT");
 	case STATE_CAPA:
 		return fail(login, "credential cannot be expressed to this backend");
 	case STATE_USER:
@@ -175,7 +189,7 @@ static enum login_result handle_line(struct login *login, struct span line, stru
 	if (!pop3_reply_parse(line, &reply))
 		return fail(login, "backend sent a line that is no POP3 reply");
 	if (reply.status == POP3_STATUS_OK)
-		return handle_ok(login, output);
+		return handle_ok(login, reply.code, output);
 	if (reply.status == POP3_STATUS_ERROR)
 		return handle_error(login, reply.code);
 	if (login->state != STATE_AUTH)
@@ -213,7 +227,7 @@ static enum login_result pop3_login_input(struct login *login, const char *data,
 /* RFC 2595 4: the server sends no second greeting. */
 static void pop3_login_tls_started(struct login *login, struct output *output)
 {
-	begin_login(login, output);
+	introduce(login, output);
 }
 
 const struct login_script pop3_login_script = {

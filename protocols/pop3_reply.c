@@ -19,13 +19,13 @@ bool pop3_reply_parse(struct span line, struct pop3_reply *out)
 	*out = (struct pop3_reply) { .status = POP3_STATUS_OK };
 	if (line.len == 0 || line.data[0] == ' ')
 		return false;
-	if (span_is(word, "+OK"))
-		return true;
 	if (span_is(word, "+")) {
 		out->status = POP3_STATUS_CONTINUATION;
 		return true;
 	}
-	out->status = POP3_STATUS_ERROR;
 	out->code = read_code(rest);
+	if (span_is(word, "+OK"))
+		return true;
+	out->status = POP3_STATUS_ERROR;
 	return span_is(word, "-ERR");
 }

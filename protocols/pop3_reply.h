@@ -10,7 +10,7 @@ enum pop3_status { POP3_STATUS_OK, POP3_STATUS_ERROR, POP3_STATUS_CONTINUATION }
 
 struct pop3_reply {
 	enum pop3_status status;
-	struct span code; /* of an error, without its brackets; empty without */
+	struct span code; /* in the brackets behind +OK or -ERR; empty without */
 };
 
 /* False when the line is neither +OK, -ERR nor "+ ". */

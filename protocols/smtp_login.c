@@ -1,13 +1,16 @@
-/* smtp_login - see smtp_login.h and login.h: greeting, EHLO, STARTTLS where it is required, AUTH.
+/* smtp_login - see smtp_login.h and login.h: greeting, EHLO, STARTTLS where it is required, XCLIENT where it is offered, AUTH.
  * Invariants: one command at a time, and a byte behind its reply is a backend that answers before it is asked: a
  * failure, so that no 235 can be taken that was not said to the password. Only 235 to the line that carried the
  * password is acceptance; only 535 once the user was named is refusal; all else is temporary. The password travels in
- * base64 alone.
+ * base64 alone. XCLIENT makes a new session of it: EHLO again, in the client's name, and what was offered before is
+ * forgotten. XCLIENT with LOGIN and AUTH never happen in the same session; with LOGIN, acceptance is 220 to it and 250 to
+ * that EHLO.
  * RFC 5321 4.2, 4.3.2; RFC 3207 4; RFC 4954 4; RFC 4616 2.
  */
 #include "protocols/smtp_login.h"
 #include "protocols/base64.h"
 #include "protocols/smtp_reply.h"
+#include "protocols/smtp_xclient.h"
 
 /* RFC 4954 4: an initial response that would make the line longer waits for a challenge. */
 #define AUTH_LINE_MAX 512
@@ -17,6 +20,7 @@ enum state {
 	STATE_GREETING,
 	STATE_EHLO,
 	STATE_STARTTLS,
+	STATE_XCLIENT,
 	STATE_PLAIN_CHALLENGE,
 	STATE_LOGIN_USER,
 	STATE_LOGIN_PASSWORD,
@@ -27,6 +31,7 @@ enum offer {
 	OFFER_STARTTLS = 1,
 	OFFER_PLAIN = 2,
 	OFFER_LOGIN = 4,
+	OFFER_XCLIENT = 8, /* from here on SMTP_XCLIENT_BITS bits: its attributes */
 };
 
 static enum login_result temporary(struct login *login, const char *reason)
@@ -43,8 +48,13 @@ static enum login_result wait_for(struct login *login, enum state state)
 
 static void send_ehlo(struct login *login, struct output *output)
 {
+	bool introduced = login->introduced > 0 && login->client.name[0] != '\0';
+
 	login->state = STATE_EHLO;
-	output_format(output, "EHLO %s\r\n", login->settings->hostname);
+	login->flags = 0;
+	output_text(output, "EHLO ");
+	output_text(output, introduced ? login->client.name : login->settings->hostname);
+	output_text(output, "\r\n");
 }
 
 /* A line of the EHLO reply behind the first. "AUTH=PLAIN" is how servers spoke before RFC 2554. */
@@ -54,6 +64,8 @@ static void note_offer(struct login *login, struct span text)
 
 	if (span_is(word, "STARTTLS"))
 		login->flags |= OFFER_STARTTLS;
+	else if (span_is(word, "XCLIENT"))
+		login->flags |= OFFER_XCLIENT * smtp_xclient_offer(rest);
 	if (span_begins(word, "AUTH="))
 		word = span_from(word, strlen("AUTH="));
 	else if (span_is(word, "AUTH"))
@@ -70,22 +82,62 @@ static void note_offer(struct login *login, struct span text)
 
 static enum login_result begin_plain(struct login *login, struct output *output)
 {
-	const struct credential *credential = login->credential;
-	size_t octets = 2 + credential->user.len + credential->password.len;
-	size_t line = strlen("AUTH PLAIN \r\n") + (octets + 2) / 3 * 4;
+	size_t line = strlen("AUTH PLAIN \r\n") + login_plain_size(login);
 
-	/* NUL is the separator of PLAIN: such a credential would be read as another one. */
-	if (memchr(credential->user.data, '\0', credential->user.len) ||
-	    memchr(credential->password.data, '\0', credential->password.len))
+	if (!login_plain_fits(login))
 		return temporary(login, "the credential cannot be sent by AUTH PLAIN");
 	if (line > AUTH_LINE_MAX) {
 		output_text(output, "AUTH PLAIN\r\n");
 		return wait_for(login, STATE_PLAIN_CHALLENGE);
 	}
 	output_text(output, "AUTH PLAIN ");
-	base64_plain(credential->user, credential->password, output);
+	login_plain(login, output);
 	output_text(output, "\r\n");
 	return wait_for(login, STATE_VERDICT);
+}
+
+static enum login_result authenticate(struct login *login, struct output *output)
+{
+	if (login->flags & OFFER_PLAIN)
+		return begin_plain(login, output);
+	if (login->settings->mode == LOGIN_MODE_MASTER)
+		return temporary(login, "the backend does not offer AUTH PLAIN");
+	if (login->flags & OFFER_LOGIN) {
+		output_text(output, "AUTH LOGIN\r\n");
+		return wait_for(login, STATE_LOGIN_USER);
+	}
+	return temporary(login, "no usable AUTH offered by the backend");
+}
+
+static enum smtp_xclient_result write_xclient(struct login *login, struct output *output)
+{
+	const struct smtp_xclient xclient = {
+		.offered = login->flags / OFFER_XCLIENT,
+		.client = &login->client,
+		.login = login->settings->mode == LOGIN_MODE_XCLIENT ? login->credential->user
+								     : SPAN(""),
+	};
+
+	return smtp_xclient_write(&xclient, &login->introduced, output);
+}
+
+/* The first or next line of XCLIENT; EHLO once all is told, or AUTH at once when there is nothing to tell. */
+static enum login_result introduce(struct login *login, struct output *output)
+{
+	bool begun = login->introduced > 0;
+
+	switch (write_xclient(login, output)) {
+	case SMTP_XCLIENT_WRITTEN:
+		return wait_for(login, STATE_XCLIENT);
+	case SMTP_XCLIENT_LONG:
+		return temporary(login, "the user's name is too long for XCLIENT");
+	case SMTP_XCLIENT_OVER:
+		break;
+	}
+	if (!begun)
+		return authenticate(login, output);
+	send_ehlo(login, output);
+	return LOGIN_MORE;
 }
 
 static enum login_result after_ehlo(struct login *login, unsigned code, struct output *output)
@@ -98,13 +150,13 @@ static enum login_result after_ehlo(struct login *login, unsigned code, struct o
 		output_text(output, "STARTTLS\r\n");
 		return wait_for(login, STATE_STARTTLS);
 	}
-	if (login->flags & OFFER_PLAIN)
-		return begin_plain(login, output);
-	if (login->flags & OFFER_LOGIN) {
-		output_text(output, "AUTH LOGIN\r\n");
-		return wait_for(login, STATE_LOGIN_USER);
-	}
-	return temporary(login, "no usable AUTH offered by the backend");
+	if (login->introduced > 0)
+		return login->settings->mode == LOGIN_MODE_XCLIENT ? LOGIN_ACCEPTED
+								   : authenticate(login, output);
+	if (login->settings->mode == LOGIN_MODE_XCLIENT &&
+	    !smtp_xclient_offers_login(login->flags / OFFER_XCLIENT))
+		return temporary(login, "the backend does not offer XCLIENT with LOGIN");
+	return introduce(login, output);
 }
 
 static enum login_result after_challenge(struct login *login, struct output *output)
@@ -113,7 +165,7 @@ static enum login_result after_challenge(struct login *login, struct output *out
 	enum state next = STATE_VERDICT;
 
 	if (login->state == STATE_PLAIN_CHALLENGE) {
-		base64_plain(credential->user, credential->password, output);
+		login_plain(login, output);
 	} else if (login->state == STATE_LOGIN_USER) {
 		base64_encode(credential->user, output);
 		next = STATE_LOGIN_PASSWORD;
@@ -156,6 +208,9 @@ static enum login_result after_reply(struct login *login, unsigned code, struct 
 	case STATE_STARTTLS:
 		return code == 220 ? LOGIN_START_TLS
 				   : temporary(login, "the backend refused STARTTLS");
+	case STATE_XCLIENT:
+		return code == 220 ? introduce(login, output)
+				   : temporary(login, "the backend refused XCLIENT");
 	case STATE_PLAIN_CHALLENGE:
 	case STATE_LOGIN_USER:
 	case STATE_LOGIN_PASSWORD:

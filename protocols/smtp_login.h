@@ -1,4 +1,4 @@
-/* smtp_login - logging in to a submission backend as the user, with the user's own password. See login.h. */
+/* smtp_login - logging in to a submission backend as the user. See login.h. */
 #ifndef PROTOCOLS_SMTP_LOGIN_H
 #define PROTOCOLS_SMTP_LOGIN_H
 

@@ -1,8 +1,9 @@
 /* fuzz_login - what the fuzzers of the backend logins share: a backend that says what the input says.
- * First byte: bit 0 requires STARTTLS, bit 1 shows the bytes in small pieces, bits 2-4 choose the credential. Invariants
- * asserted: nothing used beyond what was shown, commands fit, a failure has a reason, with STARTTLS no octet of the
- * credential leaves before the handshake, nothing is accepted before the password has been sent, and what we send has
- * no line end but those that the protocol puts there.
+ * First byte: bit 0 requires STARTTLS, bit 1 shows the bytes in small pieces, bits 2-4 choose the credential. Second byte:
+ * bit 0 logs in as the master user, bits 1-2 choose the client. Invariants asserted: nothing used beyond what was shown,
+ * commands fit, a failure has a reason, with STARTTLS no octet of the credential and no word of the client leaves before
+ * the handshake, nothing is accepted before the password has been sent, and by the master user that of the user is
+ * neither sent nor refused.
  */
 #ifndef TESTS_FUZZ_FUZZ_LOGIN_H
 #define TESTS_FUZZ_FUZZ_LOGIN_H
@@ -23,6 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 struct fuzz_backend {
 	struct login login;
 	const struct credential *credential;
+	bool master;
 	char plain[512]; /* the credential as SASL PLAIN sends it */
 	size_t plain_len;
 	bool sent; /* the password has left us */
@@ -37,13 +39,16 @@ static bool fuzz_holds(const struct output *output, struct span what)
 static void fuzz_sent(struct fuzz_backend *backend, const struct output *output)
 {
 	struct span plain = { backend->plain, backend->plain_len };
-	bool holds = fuzz_holds(output, plain) ||
-		     fuzz_holds(output, backend->credential->password) ||
-		     memmem(output->data, output->len, "pa\\\"ss", 6);
+	bool own = fuzz_holds(output, backend->credential->password) ||
+		   memmem(output->data, output->len, "pa\\\"ss", 6);
+	bool holds = fuzz_holds(output, plain) || own;
 
+	REQUIRE(!backend->master || !own);
 	REQUIRE(!output->overflow && output->len <= output->max);
 	if (backend->login.settings->starttls && !backend->login.tls)
-		REQUIRE(!holds && !fuzz_holds(output, backend->credential->user));
+		REQUIRE(!holds && !fuzz_holds(output, backend->credential->user) &&
+			!fuzz_holds(output, SPAN("2001:db8")) &&
+			!fuzz_holds(output, SPAN("192.0.2")));
 	backend->sent |= holds;
 }
 
@@ -65,8 +70,9 @@ static bool fuzz_say(struct fuzz_backend *backend, const uint8_t *bytes, size_t 
 	if (result == LOGIN_ACCEPTED && backend->login.settings->starttls)
 		REQUIRE(backend->login.tls);
 	fuzz_sent(backend, &output);
-	REQUIRE((result == LOGIN_TEMPORARY || result == LOGIN_REFUSED) ==
+	REQUIRE((result == LOGIN_TEMPORARY || result == LOGIN_REFUSED || result == LOGIN_DENIED) ==
 		(backend->login.reason != NULL));
+	REQUIRE(result != (backend->master ? LOGIN_REFUSED : LOGIN_DENIED));
 	if (result == LOGIN_START_TLS) {
 		REQUIRE(*used == len && backend->login.settings->starttls && !backend->login.tls);
 		output_init(&output, storage, sizeof(storage));
@@ -94,11 +100,18 @@ static int fuzz_login(const struct login_script *script, const uint8_t *bytes, s
 		{ "ali\"ce", "\\\\geheim" },
 		{ "alice", "{5}geheim" },
 	};
-	struct login_settings settings = { "mail.example.test", false };
+	static const struct login_client clients[] = {
+		{ .session = "00a1" },
+		{ { "192.0.2.7", 4711 }, { "192.0.2.1", 993 }, "laptop", "00a1" },
+		{ { "2001:db8::7", 4711 }, { "2001:db8::1", 993 }, "laptop", "00a1" },
+		{ { "2001:db8::7", 0 }, { "", 0 }, "", "00a1" },
+	};
+	struct login_settings settings = { "mail.example.test", false, LOGIN_MODE_PASSWORD,
+					   SPAN("root"), SPAN("key") };
 	struct fuzz_backend backend = { .sent = false };
 	struct output plain;
 
-	if (len == 0 || len > 20000)
+	if (len < 2 || len > 20000)
 		return 0;
 	unsigned options = bytes[0], choice = options >> 2 & 7;
 	struct credential *credential = credential_new(span_of(credentials[choice].user),
@@ -106,12 +119,18 @@ static int fuzz_login(const struct login_script *script, const uint8_t *bytes, s
 
 	REQUIRE(credential);
 	settings.starttls = options & 1;
+	backend.master = bytes[1] & 1;
+	settings.mode = backend.master ? LOGIN_MODE_MASTER : LOGIN_MODE_PASSWORD;
 	backend.credential = credential;
 	output_init(&plain, backend.plain, sizeof(backend.plain));
-	base64_plain(credential->user, credential->password, &plain);
+	if (backend.master)
+		base64_plain(credential->user, settings.master_user, settings.master_password,
+			     &plain);
+	else
+		base64_plain(SPAN(""), credential->user, credential->password, &plain);
 	backend.plain_len = plain.len;
-	login_init(&backend.login, script, &settings, credential);
-	size_t start = 1, shown = 1, piece = options & 2 ? 1 + (options >> 5) : len;
+	login_init(&backend.login, script, &settings, credential, &clients[bytes[1] >> 1 & 3]);
+	size_t start = 2, shown = 2, piece = options & 2 ? 1 + (options >> 5) : len;
 	bool going = true;
 
 	while (going && shown < len) {

@@ -13,6 +13,15 @@
 
 #define TURNS_MAX 12
 
+static const struct login_client login_play_v4 = {
+	{ "192.0.2.7", 4711 }, { "198.51.100.1", 993 }, "laptop.example", "00a1"
+};
+static const struct login_client login_play_v6 = {
+	{ "2001:db8::7", 4711 }, { "2001:db8::1", 993 }, "[IPv6:2001:db8::7]", "00a1"
+};
+/* By way of a Unix socket. */
+static const struct login_client login_play_local = { { "", 0 }, { "", 0 }, "laptop", "00a1" };
+
 struct turn {
 	const char *backend; /* NULL: the TLS handshake is done */
 	const char *ours;    /* NULL: nothing */
@@ -22,6 +31,8 @@ struct login_play {
 	const char *name;
 	struct span user, password;
 	bool starttls;
+	enum login_mode mode;              /* with LOGIN_MODE_MASTER, as "root" with "key" */
+	const struct login_client *client; /* NULL: nothing is known of it */
 	bool whole_only; /* what is buffered behind a line can only be seen in one piece */
 	struct turn turns[TURNS_MAX];
 	enum login_result
@@ -72,13 +83,15 @@ static inline enum login_result login_play_turn(const struct login_play *play, s
 static inline void login_play_run(const struct login_play *play, const struct login_script *script,
 				  bool by_byte)
 {
-	const struct login_settings settings = { "mail.example.test", play->starttls };
+	static const struct login_client nobody;
+	const struct login_settings settings = { "mail.example.test", play->starttls, play->mode,
+						 SPAN("root"), SPAN("key") };
 	struct credential *credential = credential_new(play->user, play->password);
 	struct login login;
 	int count = 0;
 
 	assert_non_null(credential);
-	login_init(&login, script, &settings, credential);
+	login_init(&login, script, &settings, credential, play->client ? play->client : &nobody);
 	while (count < TURNS_MAX && (play->turns[count].backend || play->turns[count].ours))
 		count++;
 	for (int i = 0; i < count; i++) {
@@ -102,8 +115,9 @@ static inline void login_play_run(const struct login_play *play, const struct lo
 				 by_byte ? "byte by byte" : "whole", (int)result, (int)expected,
 				 login.reason ? login.reason : "");
 	}
-	assert_int_equal(login.reason != NULL,
-			 play->result == LOGIN_TEMPORARY || play->result == LOGIN_REFUSED);
+	assert_int_equal(login.reason != NULL, play->result == LOGIN_TEMPORARY ||
+						       play->result == LOGIN_REFUSED ||
+						       play->result == LOGIN_DENIED);
 	assert_string_equal(login.code, play->code ? play->code : "");
 	if (play->capabilities)
 		assert_string_equal(login.capabilities, play->capabilities);

@@ -217,10 +217,37 @@ static void an_arena_gives_zeroed_memory_of_any_size(void **state)
 	arena_free(NULL);
 }
 
+static void a_host_is_told_without_its_port_and_ipv4_in_ipv6_as_ipv4(void **state)
+{
+	static const struct {
+		const char *text, *host;
+	} cases[] = {
+		{ "192.0.2.7", "192.0.2.7" },
+		{ "2001:db8::7", "2001:db8::7" },
+		{ "::ffff:192.0.2.7", "192.0.2.7" },
+		{ "::1", "::1" },
+	};
+	char host[INET6_ADDRSTRLEN];
+	struct address address;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		assert_true(address_parse(cases[i].text, 4711, &address));
+		assert_int_equal(address_split(&address, host), 4711);
+		assert_string_equal(host, cases[i].host);
+	}
+	assert_true(address_local("/run/x", &address));
+	assert_int_equal(address_split(&address, host), 0);
+	assert_string_equal(host, "");
+	address.len = 0;
+	assert_int_equal(address_split(&address, host), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numeric_addresses_go_to_bytes_and_back),
+		cmocka_unit_test(a_host_is_told_without_its_port_and_ipv4_in_ipv6_as_ipv4),
 		cmocka_unit_test(unix_sockets_are_loopback_and_bounded),
 		cmocka_unit_test(what_is_counted_together_has_one_key_and_one_text),
 		cmocka_unit_test(an_address_whose_length_does_not_fit_its_family_is_not_sane),

@@ -117,6 +117,117 @@ static const struct login_play verdicts[] = {
 	       "* CAPABILITY A unauthenticate\r\nL1 OK in\r\n", LOGIN_TEMPORARY),
 };
 
+#define V4      .client = &login_play_v4
+#define WITH_ID "* OK [CAPABILITY IMAP4rev1 ID LITERAL+] ready\r\n"
+#define ID_V4                                                                                      \
+	"I1 ID (\"x-session-id\" \"00a1\" \"x-originating-ip\" \"192.0.2.7\" "                     \
+	"\"x-originating-port\" \"4711\" \"x-connected-ip\" \"198.51.100.1\" "                     \
+	"\"x-connected-port\" \"993\" \"x-proxy-ttl\" \"4\")\r\n"
+#define ID_V6                                                                                      \
+	"I1 ID (\"x-session-id\" \"00a1\" \"x-originating-ip\" \"2001:db8::7\" "                   \
+	"\"x-originating-port\" \"4711\" \"x-connected-ip\" \"2001:db8::1\" "                      \
+	"\"x-connected-port\" \"993\" \"x-proxy-ttl\" \"4\")\r\n"
+#define IN "L1 OK [CAPABILITY A] in\r\n"
+
+static const struct login_play introduced[] = {
+	{ "ID before LOGIN", ALICE, V4,
+	  .turns = { { WITH_ID, ID_V4 },
+		     { "* ID (\"name\" \"Store\")\r\nI1 OK done\r\n", LOGIN },
+		     { IN, NULL } },
+	  ENDS(LOGIN_ACCEPTED), .capabilities = "A" },
+	{ "an IPv6 client", ALICE, .client = &login_play_v6,
+	  .turns = { { WITH_ID, ID_V6 }, { "* ID NIL\r\nI1 OK done\r\n", LOGIN }, { IN, NULL } },
+	  ENDS(LOGIN_ACCEPTED) },
+	{ "a client without an address is not spoken of", ALICE, .client = &login_play_local,
+	  .turns = { { WITH_ID, LOGIN }, { IN, NULL } }, ENDS(LOGIN_ACCEPTED) },
+	{ "not listed", ALICE, V4,
+	  .turns = { { "* OK [CAPABILITY IMAP4rev1 XID ID=1] ready\r\n", LOGIN }, { IN, NULL } },
+	  ENDS(LOGIN_ACCEPTED) },
+	{ "listed before TLS alone", ALICE, V4, .starttls = true,
+	  .turns = { { "* OK [CAPABILITY IMAP4rev1 STARTTLS ID] ready\r\n", "S1 STARTTLS\r\n" },
+		     { "S1 OK go\r\n", NULL },
+		     { NULL, ASK },
+		     { "* CAPABILITY IMAP4rev1\r\nC1 OK\r\n", LOGIN },
+		     { IN, NULL } },
+	  ENDS(LOGIN_ACCEPTED) },
+	{ "inside TLS where TLS is required", ALICE, V4, .starttls = true,
+	  .turns = { { "* OK [CAPABILITY IMAP4rev1 STARTTLS ID] ready\r\n", "S1 STARTTLS\r\n" },
+		     { "S1 OK go\r\n", NULL },
+		     { NULL, ASK },
+		     { "* CAPABILITY IMAP4rev1 ID LITERAL+\r\nC1 OK\r\n", ID_V4 },
+		     { "I1 OK\r\n", LOGIN },
+		     { IN, NULL } },
+	  ENDS(LOGIN_ACCEPTED) },
+	{ "NO is no reason to fail", ALICE, V4,
+	  .turns = { { WITH_ID, ID_V4 },
+		     { "I1 NO [AUTHENTICATIONFAILED] x\r\n", LOGIN },
+		     { IN, NULL } },
+	  ENDS(LOGIN_ACCEPTED) },
+	{ "nor is BAD", ALICE, V4,
+	  .turns = { { WITH_ID, ID_V4 }, { "I1 BAD what\r\n", LOGIN }, { IN, NULL } },
+	  ENDS(LOGIN_ACCEPTED) },
+	{ "a list told with ID is not the one behind the login", ALICE, V4,
+	  .turns = { { WITH_ID, ID_V4 },
+		     { "* CAPABILITY B\r\nI1 OK [CAPABILITY C]\r\n", LOGIN },
+		     { "L1 OK in\r\n", ASK_AGAIN },
+		     { "* CAPABILITY A\r\nC2 OK done\r\n", NULL } },
+	  ENDS(LOGIN_ACCEPTED), .capabilities = "A" },
+	{ "another tag", ALICE, V4, .turns = { { WITH_ID, ID_V4 }, { "L1 OK in\r\n", NULL } },
+	  ENDS(LOGIN_TEMPORARY) },
+	{ "a continuation request", ALICE, V4, .turns = { { WITH_ID, ID_V4 }, { "+ \r\n", NULL } },
+	  ENDS(LOGIN_TEMPORARY) },
+	{ "BYE", ALICE, V4, .turns = { { WITH_ID, ID_V4 }, { "* BYE\r\n", NULL } },
+	  ENDS(LOGIN_TEMPORARY) },
+	{ "UNAUTHENTICATE: not even ID", ALICE, V4,
+	  .turns = { { "* OK [CAPABILITY IMAP4rev1 ID UNAUTHENTICATE] ready\r\n", NULL } },
+	  ENDS(LOGIN_TEMPORARY) },
+};
+
+#define MASTER       .mode = LOGIN_MODE_MASTER
+#define MASTER_PLAIN "YWxpY2UAcm9vdABrZXk=\r\n" /* alice NUL root NUL key */
+#define WITH_PLAIN   "* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] ready\r\n"
+#define BY_MASTER    "L1 AUTHENTICATE PLAIN " MASTER_PLAIN
+
+static const struct login_play masters[] = {
+	{ "AUTHENTICATE PLAIN for the user", SPAN("alice"), SPAN(""), MASTER,
+	  .turns = { { WITH_PLAIN, BY_MASTER }, { IN, NULL } }, ENDS(LOGIN_ACCEPTED) },
+	{ "by continuation", SPAN("alice"), SPAN(""), MASTER,
+	  .turns = { { "* OK [CAPABILITY AUTH=PLAIN] ready\r\n", "L1 AUTHENTICATE PLAIN\r\n" },
+		     { "+ \r\n", MASTER_PLAIN },
+		     { IN, NULL } },
+	  ENDS(LOGIN_ACCEPTED) },
+	{ "ID first", SPAN("alice"), SPAN(""), MASTER, V4,
+	  .turns = { { "* OK [CAPABILITY AUTH=PLAIN SASL-IR ID] ready\r\n", ID_V4 },
+		     { "I1 OK\r\n", BY_MASTER },
+		     { IN, NULL } },
+	  ENDS(LOGIN_ACCEPTED) },
+	{ "the user's password stays here", ALICE, MASTER,
+	  .turns = { { WITH_PLAIN, BY_MASTER }, { "L1 NO\r\n", NULL } }, ENDS(LOGIN_DENIED) },
+	{ "AUTHENTICATIONFAILED", ALICE, MASTER,
+	  .turns = { { WITH_PLAIN, BY_MASTER }, { "L1 NO [AUTHENTICATIONFAILED] x\r\n", NULL } },
+	  ENDS(LOGIN_DENIED) },
+	{ "AUTHORIZATIONFAILED", ALICE, MASTER,
+	  .turns = { { WITH_PLAIN, BY_MASTER }, { "L1 NO [AUTHORIZATIONFAILED] x\r\n", NULL } },
+	  ENDS(LOGIN_DENIED) },
+	{ "UNAVAILABLE", ALICE, MASTER,
+	  .turns = { { WITH_PLAIN, BY_MASTER }, { "L1 NO [UNAVAILABLE] x\r\n", NULL } },
+	  ENDS(LOGIN_TEMPORARY) },
+	{ "no AUTH=PLAIN, and LOGIN cannot say it", ALICE, MASTER, .turns = { { GREETING, NULL } },
+	  ENDS(LOGIN_TEMPORARY) },
+	{ "a NUL in the name", SPAN("al\0ice"), SPAN(""), MASTER, .turns = { { WITH_PLAIN, NULL } },
+	  ENDS(LOGIN_TEMPORARY) },
+};
+
+static void the_client_is_made_known_by_id_before_login(void **state)
+{
+	login_play_all(introduced, COUNT(introduced), &imap_login_script);
+}
+
+static void a_master_login_names_the_user_and_refusal_is_not_the_users(void **state)
+{
+	login_play_all(masters, COUNT(masters), &imap_login_script);
+}
+
 static const struct login_play lies[] = {
 	{ "PREAUTH greeting", ALICE, .turns = { { "* PREAUTH welcome\r\n", NULL } },
 	  ENDS(LOGIN_TEMPORARY) },
@@ -206,14 +317,16 @@ static void a_lying_or_lacking_backend_is_a_temporary_failure(void **state)
 /* Feeds text to a fresh login behind its LOGIN command; the result. */
 static enum login_result answer(struct login *login, const char *text, size_t len)
 {
-	static const struct login_settings settings = { "mail.example.test", false };
+	static const struct login_settings settings = { "mail.example.test", false,
+							.mode = LOGIN_MODE_PASSWORD };
+	static const struct login_client nobody;
 	struct credential *credential = credential_new(ALICE);
 	char storage[OUTPUT_MAX];
 	struct output output;
 	size_t used;
 
 	output_init(&output, storage, sizeof(storage));
-	login_init(login, &imap_login_script, &settings, credential);
+	login_init(login, &imap_login_script, &settings, credential, &nobody);
 	assert_int_equal(login_input(login, GREETING, strlen(GREETING), &used, &output),
 			 LOGIN_MORE);
 	enum login_result result = login_input(login, text, len, &used, &output);
@@ -269,7 +382,9 @@ static void the_longest_credential_fits(void **state)
 		"* OK [CAPABILITY LITERAL-] ready\r\n",
 		"* OK [CAPABILITY LOGINDISABLED AUTH=PLAIN SASL-IR] ready\r\n",
 	};
-	static const struct login_settings settings = { "mail.example.test", false };
+	static const struct login_settings settings = { "mail.example.test", false,
+							.mode = LOGIN_MODE_PASSWORD };
+	static const struct login_client nobody;
 	static char user[CREDENTIAL_USER_MAX], password[CREDENTIAL_PASSWORD_MAX];
 	static const char fill[] = { '"', 'x', '\n' };
 
@@ -287,7 +402,7 @@ static void the_longest_credential_fits(void **state)
 		const char *greeting = greetings[i / sizeof(fill)];
 
 		output_init(&output, storage, sizeof(storage));
-		login_init(&login, &imap_login_script, &settings, credential);
+		login_init(&login, &imap_login_script, &settings, credential, &nobody);
 		assert_int_equal(login_input(&login, greeting, strlen(greeting), &used, &output),
 				 LOGIN_MORE);
 		assert_false(output.overflow);
@@ -298,6 +413,8 @@ static void the_longest_credential_fits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_client_is_made_known_by_id_before_login),
+		cmocka_unit_test(a_master_login_names_the_user_and_refusal_is_not_the_users),
 		cmocka_unit_test(a_backend_that_accepts_lets_the_user_in),
 		cmocka_unit_test(a_credential_is_one_argument_each_whatever_it_holds),
 		cmocka_unit_test(the_answer_to_the_credential_is_judged_by_its_code),

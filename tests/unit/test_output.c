@@ -89,7 +89,7 @@ static void plain_has_no_authorization_identity(void **state)
 	struct output output;
 
 	output_init(&output, storage, sizeof(storage));
-	base64_plain(SPAN("tim"), SPAN("tanstaaftanstaaf"), &output);
+	base64_plain(SPAN(""), SPAN("tim"), SPAN("tanstaaftanstaaf"), &output);
 	assert_int_equal(output.len, sizeof(expected) - 1);
 	assert_memory_equal(storage, expected, output.len);
 }

@@ -117,6 +117,98 @@ static const struct login_play lies[] = {
 	  .turns = { { "+OK ready\r\n", NULL } }, ENDS(LOGIN_TEMPORARY) },
 };
 
+#define INVITES    "+OK [XCLIENT] ready\r\n"
+#define XCLIENT_V4 "XCLIENT ADDR=192.0.2.7 PORT=4711 SESSION=00a1 TTL=4\r\n"
+#define V4         .client = &login_play_v4
+
+static const struct login_play introduced[] = {
+	{ "XCLIENT before USER", ALICE, V4,
+	  .turns = { { INVITES, XCLIENT_V4 },
+		     { "+OK Updated\r\n", "USER alice\r\n" },
+		     { "+OK\r\n", "PASS secret\r\n" },
+		     { "+OK\r\n", NULL } },
+	  ENDS(LOGIN_ACCEPTED) },
+	{ "an IPv6 address as it is", ALICE, .client = &login_play_v6,
+	  .turns = { { INVITES, "XCLIENT ADDR=2001:db8::7 PORT=4711 SESSION=00a1 TTL=4\r\n" },
+		     { "+OK\r\n", "USER alice\r\n" },
+		     { "-ERR\r\n", NULL } },
+	  ENDS(LOGIN_REFUSED) },
+	{ "a client without an address is not spoken of", ALICE, .client = &login_play_local,
+	  .turns = { { INVITES, "USER alice\r\n" }, { "-ERR\r\n", NULL } }, ENDS(LOGIN_REFUSED) },
+	{ "not invited", ALICE, V4,
+	  .turns = { { "+OK XCLIENT [XCLIENT] ready\r\n", "USER alice\r\n" },
+		     { "-ERR\r\n", NULL } },
+	  ENDS(LOGIN_REFUSED) },
+	{ "an invitation behind the greeting is none", ALICE, V4,
+	  .turns = { { "+OK ready\r\n", "USER alice\r\n" },
+		     { "+OK [XCLIENT]\r\n", "PASS secret\r\n" },
+		     { "+OK [XCLIENT]\r\n", NULL } },
+	  ENDS(LOGIN_ACCEPTED) },
+	{ "inside TLS where TLS is required", ALICE, V4, .starttls = true,
+	  .turns = { { INVITES, "STLS\r\n" },
+		     { "+OK\r\n", NULL },
+		     { NULL, XCLIENT_V4 },
+		     { "+OK\r\n", "USER alice\r\n" },
+		     { "+OK\r\n", "PASS secret\r\n" },
+		     { "+OK\r\n", NULL } },
+	  ENDS(LOGIN_ACCEPTED) },
+	{ "refused", ALICE, V4,
+	  .turns = { { INVITES, XCLIENT_V4 }, { "-ERR [AUTH] no\r\n", NULL } },
+	  ENDS(LOGIN_TEMPORARY) },
+	{ "a continuation request", ALICE, V4,
+	  .turns = { { INVITES, XCLIENT_V4 }, { "+ \r\n", NULL } }, ENDS(LOGIN_TEMPORARY) },
+	{ "an answer before the question", ALICE, V4, .whole_only = true,
+	  .turns = { { "+OK [XCLIENT]\r\n+OK\r\n", XCLIENT_V4 } }, ENDS(LOGIN_TEMPORARY) },
+};
+
+#define MASTER       .mode = LOGIN_MODE_MASTER
+#define MASTER_PLAIN "YWxpY2UAcm9vdABrZXk=\r\n" /* alice NUL root NUL key */
+
+static const struct login_play masters[] = {
+	{ "AUTH PLAIN for the user", SPAN("alice"), SPAN(""), MASTER, V4,
+	  .turns = { { INVITES, XCLIENT_V4 },
+		     { "+OK\r\n", "CAPA\r\n" },
+		     { PLAIN_LIST, "AUTH PLAIN\r\n" },
+		     { "+ \r\n", MASTER_PLAIN },
+		     { "+OK\r\n", NULL } },
+	  ENDS(LOGIN_ACCEPTED) },
+	{ "the user's password stays here", ALICE, MASTER,
+	  .turns = { { "+OK\r\n", "CAPA\r\n" },
+		     { PLAIN_LIST, "AUTH PLAIN\r\n" },
+		     { "+ \r\n", MASTER_PLAIN },
+		     { "-ERR [AUTH] no\r\n", NULL } },
+	  ENDS(LOGIN_DENIED) },
+	{ "-ERR without a code", ALICE, MASTER,
+	  .turns = { { "+OK\r\n", "CAPA\r\n" },
+		     { PLAIN_LIST, "AUTH PLAIN\r\n" },
+		     { "+ \r\n", MASTER_PLAIN },
+		     { "-ERR no\r\n", NULL } },
+	  ENDS(LOGIN_DENIED) },
+	{ "the user's mailbox is in use", ALICE, MASTER,
+	  .turns = { { "+OK\r\n", "CAPA\r\n" },
+		     { PLAIN_LIST, "AUTH PLAIN\r\n" },
+		     { "+ \r\n", MASTER_PLAIN },
+		     { "-ERR [IN-USE] no\r\n", NULL } },
+	  ENDS(LOGIN_TEMPORARY), .code = "IN-USE" },
+	{ "no SASL PLAIN", ALICE, MASTER,
+	  .turns = { { "+OK\r\n", "CAPA\r\n" }, { "+OK\r\nUSER\r\n.\r\n", NULL } },
+	  ENDS(LOGIN_TEMPORARY) },
+	{ "a NUL in the name", SPAN("al\0ice"), SPAN(""), MASTER, .turns = { { "+OK\r\n", NULL } },
+	  ENDS(LOGIN_TEMPORARY) },
+	{ "no password to log in with", SPAN("alice"), SPAN(""), .whole_only = true,
+	  .turns = { { "+OK ready\r\n", NULL } }, ENDS(LOGIN_TEMPORARY) },
+};
+
+static void the_client_is_made_known_where_the_greeting_invites_it(void **state)
+{
+	login_play_all(introduced, COUNT(introduced), &pop3_login_script);
+}
+
+static void a_master_login_names_the_user_and_refusal_is_not_the_users(void **state)
+{
+	login_play_all(masters, COUNT(masters), &pop3_login_script);
+}
+
 static void a_backend_that_accepts_lets_the_user_in(void **state)
 {
 	login_play_all(accepted, COUNT(accepted), &pop3_login_script);
@@ -135,14 +227,16 @@ static void a_lying_or_lacking_backend_is_a_temporary_failure(void **state)
 /* A failure in login_tls_started() shows at the next call, which the caller makes with no bytes. */
 static void what_cannot_be_expressed_after_stls_fails_at_once(void **state)
 {
-	static const struct login_settings settings = { "mail.example.test", true };
+	static const struct login_settings settings = { "mail.example.test", true,
+							.mode = LOGIN_MODE_PASSWORD };
+	static const struct login_client nobody;
 	struct credential *credential = credential_new(SPAN("a"), SPAN("b\0c"));
 	char storage[OUTPUT_MAX];
 	struct output output;
 	struct login login;
 	size_t used;
 
-	login_init(&login, &pop3_login_script, &settings, credential);
+	login_init(&login, &pop3_login_script, &settings, credential, &nobody);
 	output_init(&output, storage, sizeof(storage));
 	assert_int_equal(login_input(&login, "+OK\r\n", 5, &used, &output), LOGIN_MORE);
 	output_init(&output, storage, sizeof(storage));
@@ -159,6 +253,8 @@ int main(void)
 		cmocka_unit_test(a_backend_that_accepts_lets_the_user_in),
 		cmocka_unit_test(the_answer_is_judged_by_its_code),
 		cmocka_unit_test(a_lying_or_lacking_backend_is_a_temporary_failure),
+		cmocka_unit_test(the_client_is_made_known_where_the_greeting_invites_it),
+		cmocka_unit_test(a_master_login_names_the_user_and_refusal_is_not_the_users),
 		cmocka_unit_test(what_cannot_be_expressed_after_stls_fails_at_once),
 	};
 

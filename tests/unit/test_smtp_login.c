@@ -11,12 +11,17 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#define STEPS_MAX 8
+#define STEPS_MAX 9
 
 struct step {
 	const char *backend; /* NULL: the handshake after LOGIN_START_TLS */
 	const char *answer;  /* what we send; "" for nothing */
 };
+
+#define OFFER_NONE                                                                                 \
+	{                                                                                          \
+		"250-old\r\n250 AUTH PLAIN\r\n", ""                                                \
+	}
 
 struct play {
 	const char *name;
@@ -166,8 +171,230 @@ static const struct play plays[] = {
 	  LOGIN_TEMPORARY },
 };
 
-static const struct login_settings settings_plain = { "front.example", false };
-static const struct login_settings settings_tls = { "front.example", true };
+struct introduction {
+	const char *name;
+	bool starttls, unknown; /* unknown: nothing is known of the client */
+	enum login_mode mode;
+	struct step steps[STEPS_MAX];
+	enum login_result result;
+};
+
+#define OFFER_XCLIENT                                                                              \
+	"250-old\r\n250-XCLIENT NAME ADDR PROTO HELO PORT LOGIN DESTADDR\r\n250 AUTH PLAIN\r\n"
+#define TELL                                                                                       \
+	"XCLIENT PROTO=ESMTP HELO=laptop.example DESTADDR=IPV6:2001:db8::1 "                       \
+	"NAME=[UNAVAILABLE] PORT=4711 ADDR=IPV6:2001:db8::7\r\n"
+#define TELL_LOGIN                                                                                 \
+	"XCLIENT PROTO=ESMTP HELO=laptop.example DESTADDR=IPV6:2001:db8::1 "                       \
+	"NAME=[UNAVAILABLE] PORT=4711 LOGIN=alice ADDR=IPV6:2001:db8::7\r\n"
+#define EHLO_CLIENT "EHLO laptop.example\r\n"
+#define MASTER_LINE "AUTH PLAIN YWxpY2UAcm9vdABrZXk=\r\n" /* alice NUL root NUL key */
+#define MASTER      LOGIN_MODE_MASTER
+#define XCLIENT     LOGIN_MODE_XCLIENT
+#define PASSWORD    LOGIN_MODE_PASSWORD
+
+static const struct login_client laptop = {
+	{ "2001:db8::7", 4711 }, { "2001:db8::1", 587 }, "laptop.example", "00a1"
+};
+
+static const struct introduction introductions[] = {
+	{ "XCLIENT, EHLO in the client's name, AUTH",
+	  false,
+	  false,
+	  PASSWORD,
+	  { GREETING,
+	    { OFFER_XCLIENT, TELL },
+	    { "220 old ESMTP\r\n", EHLO_CLIENT },
+	    OFFER_PLAIN,
+	    { "235 ok\r\n", "" } },
+	  LOGIN_ACCEPTED },
+	{ "offered again, it is not sent again",
+	  false,
+	  false,
+	  PASSWORD,
+	  { GREETING,
+	    { OFFER_XCLIENT, TELL },
+	    { "220 old\r\n", EHLO_CLIENT },
+	    { OFFER_XCLIENT, PLAIN_LINE },
+	    { "535 no\r\n", "" } },
+	  LOGIN_REFUSED },
+	{ "what was offered before is forgotten",
+	  false,
+	  false,
+	  PASSWORD,
+	  { GREETING,
+	    { OFFER_XCLIENT, TELL },
+	    { "220 old\r\n", EHLO_CLIENT },
+	    { "250 old\r\n", "" } },
+	  LOGIN_TEMPORARY },
+	{ "not offered: our own name",
+	  false,
+	  false,
+	  PASSWORD,
+	  { GREETING, OFFER_PLAIN, { "235 ok\r\n", "" } },
+	  LOGIN_ACCEPTED },
+	{ "without an attribute that we know",
+	  false,
+	  false,
+	  PASSWORD,
+	  { GREETING,
+	    { "250-old\r\n250-XCLIENT SHOESIZE\r\n250 AUTH PLAIN\r\n", PLAIN_LINE },
+	    { "235 ok\r\n", "" } },
+	  LOGIN_ACCEPTED },
+	{ "nothing known of the client",
+	  false,
+	  true,
+	  PASSWORD,
+	  { GREETING,
+	    { "250-old\r\n250-XCLIENT ADDR HELO\r\n250 AUTH PLAIN\r\n",
+	      "XCLIENT ADDR=[UNAVAILABLE]\r\n" },
+	    { "220 old\r\n", "EHLO front.example\r\n" },
+	    OFFER_PLAIN,
+	    { "235 ok\r\n", "" } },
+	  LOGIN_ACCEPTED },
+	{ "offered before TLS, not inside",
+	  true,
+	  false,
+	  PASSWORD,
+	  { GREETING,
+	    { "250-old\r\n250-XCLIENT ADDR\r\n250 STARTTLS\r\n", "STARTTLS\r\n" },
+	    { "220 go\r\n", "" },
+	    { NULL, "EHLO front.example\r\n" },
+	    OFFER_PLAIN,
+	    { "235 ok\r\n", "" } },
+	  LOGIN_ACCEPTED },
+	{ "offered inside TLS",
+	  true,
+	  false,
+	  PASSWORD,
+	  { GREETING,
+	    OFFER_TLS,
+	    { "220 go\r\n", "" },
+	    { NULL, "EHLO front.example\r\n" },
+	    { OFFER_XCLIENT, TELL },
+	    { "220 old\r\n", EHLO_CLIENT },
+	    OFFER_PLAIN,
+	    { "235 ok\r\n", "" } },
+	  LOGIN_ACCEPTED },
+	{ "550 to XCLIENT",
+	  false,
+	  false,
+	  PASSWORD,
+	  { GREETING, { OFFER_XCLIENT, TELL }, { "550 5.7.0 no\r\n", "" } },
+	  LOGIN_TEMPORARY },
+	{ "535 to XCLIENT is no refusal",
+	  false,
+	  false,
+	  PASSWORD,
+	  { GREETING, { OFFER_XCLIENT, TELL }, { "535 no\r\n", "" } },
+	  LOGIN_TEMPORARY },
+	{ "250 to XCLIENT",
+	  false,
+	  false,
+	  PASSWORD,
+	  { GREETING, { OFFER_XCLIENT, TELL }, { "250 ok\r\n", "" } },
+	  LOGIN_TEMPORARY },
+	{ "421 to XCLIENT",
+	  false,
+	  false,
+	  PASSWORD,
+	  { GREETING, { OFFER_XCLIENT, TELL }, { "421 bye\r\n", "" } },
+	  LOGIN_TEMPORARY },
+	{ "EHLO refused behind XCLIENT",
+	  false,
+	  false,
+	  PASSWORD,
+	  { GREETING,
+	    { OFFER_XCLIENT, TELL },
+	    { "220 old\r\n", EHLO_CLIENT },
+	    { "550 no\r\n", "" } },
+	  LOGIN_TEMPORARY },
+	/* Our word in place of a password. */
+	{ "XCLIENT with LOGIN is the login",
+	  false,
+	  false,
+	  XCLIENT,
+	  { GREETING,
+	    { OFFER_XCLIENT, TELL_LOGIN },
+	    { "220 old\r\n", EHLO_CLIENT },
+	    { OFFER_XCLIENT, "" } },
+	  LOGIN_ACCEPTED },
+	{ "LOGIN not offered",
+	  false,
+	  false,
+	  XCLIENT,
+	  { GREETING, { "250-old\r\n250-XCLIENT ADDR\r\n250 AUTH PLAIN\r\n", "" } },
+	  LOGIN_TEMPORARY },
+	{ "XCLIENT not offered", false, false, XCLIENT, { GREETING, OFFER_NONE }, LOGIN_TEMPORARY },
+	{ "LOGIN offered before TLS alone",
+	  true,
+	  false,
+	  XCLIENT,
+	  { GREETING,
+	    { "250-old\r\n250-XCLIENT LOGIN\r\n250 STARTTLS\r\n", "STARTTLS\r\n" },
+	    { "220 go\r\n", "" },
+	    { NULL, "EHLO front.example\r\n" },
+	    OFFER_NONE },
+	  LOGIN_TEMPORARY },
+	{ "XCLIENT with LOGIN refused",
+	  false,
+	  false,
+	  XCLIENT,
+	  { GREETING, { OFFER_XCLIENT, TELL_LOGIN }, { "535 no\r\n", "" } },
+	  LOGIN_TEMPORARY },
+	{ "EHLO refused behind XCLIENT with LOGIN",
+	  false,
+	  false,
+	  XCLIENT,
+	  { GREETING,
+	    { OFFER_XCLIENT, TELL_LOGIN },
+	    { "220 old\r\n", EHLO_CLIENT },
+	    { "535 no\r\n", "" } },
+	  LOGIN_TEMPORARY },
+	/* The master user on behalf of alice. */
+	{ "master",
+	  false,
+	  false,
+	  MASTER,
+	  { GREETING,
+	    { "250-old\r\n250 AUTH PLAIN LOGIN\r\n", MASTER_LINE },
+	    { "235 ok\r\n", "" } },
+	  LOGIN_ACCEPTED },
+	{ "master behind XCLIENT",
+	  false,
+	  false,
+	  MASTER,
+	  { GREETING,
+	    { OFFER_XCLIENT, TELL },
+	    { "220 old\r\n", EHLO_CLIENT },
+	    { "250-old\r\n250 AUTH PLAIN\r\n", MASTER_LINE },
+	    { "235 ok\r\n", "" } },
+	  LOGIN_ACCEPTED },
+	{ "535 to the master says nothing of the user",
+	  false,
+	  false,
+	  MASTER,
+	  { GREETING, { "250-old\r\n250 AUTH PLAIN\r\n", MASTER_LINE }, { "535 no\r\n", "" } },
+	  LOGIN_DENIED },
+	{ "454 to the master",
+	  false,
+	  false,
+	  MASTER,
+	  { GREETING, { "250-old\r\n250 AUTH PLAIN\r\n", MASTER_LINE }, { "454 no\r\n", "" } },
+	  LOGIN_TEMPORARY },
+	{ "AUTH LOGIN cannot name two",
+	  false,
+	  false,
+	  MASTER,
+	  { GREETING, { "250-old\r\n250 AUTH LOGIN\r\n", "" } },
+	  LOGIN_TEMPORARY },
+};
+
+static const struct login_settings settings_plain = { "front.example", false,
+						      .mode = LOGIN_MODE_PASSWORD };
+static const struct login_settings settings_tls = { "front.example", true,
+						    .mode = LOGIN_MODE_PASSWORD };
+static const struct login_client nobody;
 
 static struct credential *alice(void)
 {
@@ -209,33 +436,129 @@ static enum login_result hear(struct login *login, const struct step *step, bool
 	return result;
 }
 
-static void run(const struct play *play, bool by_byte)
+static enum login_result run_steps(struct login *login, const struct step *steps, bool by_byte)
 {
-	struct credential *credential = alice();
 	enum login_result result = LOGIN_MORE;
-	struct login login;
 
-	login_init(&login, &smtp_login_script, play->starttls ? &settings_tls : &settings_plain,
-		   credential);
-	for (const struct step *step = play->steps; step->answer; step++) {
+	for (const struct step *step = steps; step < steps + STEPS_MAX && step->answer; step++) {
 		if (!step->backend) {
 			char storage[OUTPUT_MAX];
 			struct output output;
 
 			assert_int_equal(result, LOGIN_START_TLS);
 			output_init(&output, storage, sizeof(storage));
-			login_tls_started(&login, &output);
+			login_tls_started(login, &output);
 			assert_int_equal(output.len, strlen(step->answer));
 			assert_memory_equal(output.data, step->answer, output.len);
 			result = LOGIN_MORE;
 			continue;
 		}
 		assert_int_equal(result, LOGIN_MORE);
-		result = hear(&login, step, by_byte);
+		result = hear(login, step, by_byte);
 	}
+	assert_int_equal(login->reason == NULL, result == LOGIN_ACCEPTED);
+	return result;
+}
+
+static void run(const struct play *play, bool by_byte)
+{
+	struct credential *credential = alice();
+	enum login_result result;
+	struct login login;
+
+	login_init(&login, &smtp_login_script, play->starttls ? &settings_tls : &settings_plain,
+		   credential, &nobody);
+	result = run_steps(&login, play->steps, by_byte);
 	if (result != play->result)
 		fail_msg("%s: result %d", play->name, result);
-	assert_int_equal(login.reason == NULL, result == LOGIN_ACCEPTED);
+	credential_free(credential);
+}
+
+static void run_introduction(const struct introduction *play, bool by_byte)
+{
+	bool own = play->mode == LOGIN_MODE_PASSWORD;
+	struct credential *credential = own ? alice() : credential_new(SPAN("alice"), SPAN(""));
+	const struct login_settings settings = { "front.example", play->starttls, play->mode,
+						 SPAN("root"), SPAN("key") };
+	enum login_result result;
+	struct login login;
+
+	login_init(&login, &smtp_login_script, &settings, credential,
+		   play->unknown ? &nobody : &laptop);
+	result = run_steps(&login, play->steps, by_byte);
+	if (result != play->result)
+		fail_msg("%s: result %d", play->name, result);
+	credential_free(credential);
+}
+
+static void the_client_is_made_known_and_ours_is_the_login_where_the_mode_says_so(void **state)
+{
+	for (size_t i = 0; i < sizeof(introductions) / sizeof(introductions[0]); i++) {
+		run_introduction(&introductions[i], false);
+		run_introduction(&introductions[i], true);
+	}
+}
+
+/* A name that makes it too long for one line: each line waits for its 220, the address comes last. */
+static void a_long_introduction_takes_several_lines(void **state)
+{
+	static const char offer[] = "250-old\r\n250 XCLIENT LOGIN HELO ADDR\r\n";
+	const struct login_settings settings = { "front.example", false, LOGIN_MODE_XCLIENT,
+						 SPAN(""), SPAN("") };
+	static const struct step greeting = GREETING;
+	struct login_client client = laptop;
+	char user[121], line[600], ehlo[300];
+	struct credential *credential;
+	struct login login;
+	size_t used;
+
+	memset(client.name, 'x', 255);
+	memset(user, '=', 120);
+	user[120] = '\0';
+	credential = credential_new(span_of(user), SPAN(""));
+	login_init(&login, &smtp_login_script, &settings, credential, &client);
+	assert_int_equal(hear(&login, &greeting, false), LOGIN_MORE);
+	snprintf(line, sizeof(line), "XCLIENT HELO=%s\r\n", client.name);
+	assert_int_equal(say(&login, offer, strlen(offer), &used, line), LOGIN_MORE);
+	strcpy(line, "XCLIENT LOGIN=");
+	for (size_t i = 0; i < 120; i++)
+		strcat(line, "+3D");
+	strcat(line, " ADDR=IPV6:2001:db8::7\r\n");
+	assert_int_equal(say(&login, "220 go\r\n", 8, &used, line), LOGIN_MORE);
+	snprintf(ehlo, sizeof(ehlo), "EHLO %s\r\n", client.name);
+	assert_int_equal(say(&login, "220 go\r\n", 8, &used, ehlo), LOGIN_MORE);
+	assert_int_equal(say(&login, offer, strlen(offer), &used, ""), LOGIN_ACCEPTED);
+	credential_free(credential);
+}
+
+static void a_name_too_long_for_xclient_is_a_failure(void **state)
+{
+	static const struct step steps[] = { GREETING, { "250-old\r\n250 XCLIENT LOGIN\r\n", "" } };
+	const struct login_settings settings = { "front.example", false, LOGIN_MODE_XCLIENT,
+						 SPAN(""), SPAN("") };
+	char user[CREDENTIAL_USER_MAX];
+	struct credential *credential;
+	struct login login;
+
+	memset(user, '=', sizeof(user));
+	credential = credential_new((struct span) { user, sizeof(user) }, SPAN(""));
+	login_init(&login, &smtp_login_script, &settings, credential, &laptop);
+	assert_int_equal(hear(&login, &steps[0], false), LOGIN_MORE);
+	assert_int_equal(hear(&login, &steps[1], false), LOGIN_TEMPORARY);
+	credential_free(credential);
+}
+
+static void a_byte_behind_the_answer_to_xclient_is_a_failure(void **state)
+{
+	static const struct step steps[] = { GREETING, { OFFER_XCLIENT, TELL } };
+	struct credential *credential = alice();
+	struct login login;
+	size_t used;
+
+	login_init(&login, &smtp_login_script, &settings_plain, credential, &laptop);
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(hear(&login, &steps[i], false), LOGIN_MORE);
+	assert_int_equal(say(&login, "220 old\r\n250 x\r\n", 16, &used, ""), LOGIN_TEMPORARY);
 	credential_free(credential);
 }
 
@@ -260,7 +583,7 @@ static void a_reply_before_its_question_is_a_failure(void **state)
 		struct login login;
 		size_t used;
 
-		login_init(&login, &smtp_login_script, &settings_plain, credential);
+		login_init(&login, &smtp_login_script, &settings_plain, credential, &nobody);
 		assert_int_equal(say(&login, lies[i], strlen(lies[i]), &used, ""), LOGIN_TEMPORARY);
 	}
 	credential_free(credential);
@@ -273,7 +596,7 @@ static void a_235_behind_a_challenge_is_a_failure(void **state)
 	struct login login;
 	size_t used;
 
-	login_init(&login, &smtp_login_script, &settings_plain, credential);
+	login_init(&login, &smtp_login_script, &settings_plain, credential, &nobody);
 	for (size_t i = 0; i < 2; i++)
 		assert_int_equal(hear(&login, &steps[i], false), LOGIN_MORE);
 	assert_int_equal(say(&login, "334 a\r\n235 in\r\n", 15, &used, ""), LOGIN_TEMPORARY);
@@ -287,7 +610,7 @@ static void a_byte_behind_the_starttls_reply_is_a_failure(void **state)
 	struct login login;
 	size_t used;
 
-	login_init(&login, &smtp_login_script, &settings_tls, credential);
+	login_init(&login, &smtp_login_script, &settings_tls, credential, &nobody);
 	for (size_t i = 0; i < 2; i++)
 		assert_int_equal(hear(&login, &steps[i], false), LOGIN_MORE);
 	assert_int_equal(say(&login, "220 go\r\n2", 9, &used, ""), LOGIN_TEMPORARY);
@@ -301,7 +624,7 @@ static void bytes_behind_the_acceptance_belong_to_the_relay(void **state)
 	struct login login;
 	size_t used;
 
-	login_init(&login, &smtp_login_script, &settings_plain, credential);
+	login_init(&login, &smtp_login_script, &settings_plain, credential, &nobody);
 	for (size_t i = 0; i < 2; i++)
 		assert_int_equal(hear(&login, &steps[i], false), LOGIN_MORE);
 	assert_int_equal(say(&login, "235 in\r\n421 x\r\n", 15, &used, ""), LOGIN_ACCEPTED);
@@ -324,7 +647,7 @@ static void a_long_password_waits_for_the_challenge(void **state)
 		struct output output;
 		struct login login;
 
-		login_init(&login, &smtp_login_script, &settings_plain, credential);
+		login_init(&login, &smtp_login_script, &settings_plain, credential, &nobody);
 		assert_int_equal(hear(&login, &greeting, false), LOGIN_MORE);
 		output_init(&output, storage, sizeof(storage));
 		assert_int_equal(login_input(&login, offer, strlen(offer), &used, &output),
@@ -356,7 +679,7 @@ static void a_password_with_nul_is_never_put_into_plain(void **state)
 
 	if (!credential)
 		return; /* refused even earlier */
-	login_init(&login, &smtp_login_script, &settings_plain, credential);
+	login_init(&login, &smtp_login_script, &settings_plain, credential, &nobody);
 	assert_int_equal(hear(&login, &greeting, false), LOGIN_MORE);
 	assert_int_equal(say(&login, offer, strlen(offer), &used, ""), LOGIN_TEMPORARY);
 	credential_free(credential);
@@ -372,7 +695,7 @@ static void an_endless_reply_is_a_failure(void **state)
 
 	while (len + 100 < LOGIN_LINE_MAX)
 		len += (size_t)sprintf(data + len, "250-%090d\r\n", 0);
-	login_init(&login, &smtp_login_script, &settings_plain, credential);
+	login_init(&login, &smtp_login_script, &settings_plain, credential, &nobody);
 	assert_int_equal(hear(&login, &greeting, false), LOGIN_MORE);
 	assert_int_equal(say(&login, data, len, &used, ""), LOGIN_MORE);
 	memset(data + len, '2', LOGIN_LINE_MAX - len);
@@ -384,6 +707,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_backend_gets_the_verdict_it_deserves),
+		cmocka_unit_test(
+			the_client_is_made_known_and_ours_is_the_login_where_the_mode_says_so),
+		cmocka_unit_test(a_long_introduction_takes_several_lines),
+		cmocka_unit_test(a_name_too_long_for_xclient_is_a_failure),
+		cmocka_unit_test(a_byte_behind_the_answer_to_xclient_is_a_failure),
 		cmocka_unit_test(a_reply_before_its_question_is_a_failure),
 		cmocka_unit_test(a_235_behind_a_challenge_is_a_failure),
 		cmocka_unit_test(a_byte_behind_the_starttls_reply_is_a_failure),
