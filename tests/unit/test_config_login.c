@@ -275,6 +275,7 @@ static void only_a_worker_gets_the_master_password(void **state)
 	config_read_files(&f->loader);
 	assert_true(section_holds(f->config, CHILD_WORKER, "of-the-master"));
 	assert_false(section_holds(f->config, CHILD_AUTH, "of-the-master"));
+	assert_false(section_holds(f->config, CHILD_MONITOR, "of-the-master"));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
