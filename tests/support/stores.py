@@ -168,7 +168,8 @@ class Dovecot(Store):
     users: name -> password (str, or bytes for what is no UTF-8; any byte but NUL, tab, CR, LF and 1,
     which Dovecot itself refuses). Names are taken as they are; a name
     must not hold a colon, a slash or a line end. With a certificate: STARTTLS on the plain ports, and imaps_port,
-    pop3s_port; require_tls refuses logins without TLS (not from the address it listens on itself, which Dovecot trusts). `settings` is appended to the configuration."""
+    pop3s_port; require_tls refuses logins without TLS (not from the address it listens on itself, which Dovecot trusts).
+    `trusted`: networks whose ID and XCLIENT are believed. `settings` is appended to the configuration."""
 
     name = "dovecot"
 
@@ -330,7 +331,7 @@ class Postfix(Store):
 
     It is lenient where old stores are: bare line ends pass, so that a test sees what Postern lets through. With a
     certificate: STARTTLS on the port, and smtps_port; require_tls offers AUTH only inside TLS. `xclient` is the list of
-    hosts that may send XCLIENT; `settings` is appended to main.cf."""
+    hosts that may send XCLIENT, also about IPv6 clients; `settings` is appended to main.cf."""
 
     name = "postfix"
 
@@ -361,7 +362,7 @@ myhostname = store.{DOMAIN}
 mydestination =
 mynetworks =
 inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
+inet_protocols = {"all" if self.xclient else "ipv4"}
 alias_maps =
 alias_database =
 local_recipient_maps =
