@@ -10,6 +10,8 @@ from support.postern import Backend, all_listeners
 from support.wait import wait_for
 
 FAST = {"failure_delay_ms": 10, "failure_delay_max_ms": 20}
+# Dovecot's log says nothing of ports unless it is told to.
+PORTS = "login_log_format_elements = user=<%u> method=%m rip=%r rport=%{rport} lip=%l lport=%{lport} %c session=<%{session}>\n"
 CLIENTS = {"127.0.0.1": "127.0.0.7", "::1": "::1"}   # by the address that they connect to; Postern comes from 127.0.0.1
 
 
@@ -17,7 +19,7 @@ CLIENTS = {"127.0.0.1": "127.0.0.7", "::1": "::1"}   # by the address that they 
 def trusting(certificate):
     """Stores that believe Postern, set up as the README says."""
     with stores.Dovecot(users=USERS, certificate=certificate, trusted="127.0.0.1",
-                        settings="disable_plaintext_auth = yes\n") as dovecot:
+                        settings="disable_plaintext_auth = yes\n" + PORTS) as dovecot:
         if not stores.is_root() or not stores.program("postfix"):
             yield dovecot, None
             return
@@ -85,11 +87,13 @@ def clients_name(wire):
 @pytest.mark.parametrize("protocol", ("imap", "pop3"))
 def test_dovecot_logs_the_client_and_our_session(front, trusting, context, protocol, mode, host):
     with enter(front, protocol, mode, context, host) as wire:
+        port = wire.socket.getsockname()[1]
         session = end(front, wire, protocol)
     line = line_of(trusting[0], protocol + "-login: Info: Login: user=<alice>", "session=<%s>" % session)
-    assert "rip=%s, " % CLIENTS[host] in line, line
-    # Dovecot has no such thing in XCLIENT.
-    assert "lip=%s, " % (host if protocol == "imap" else "127.0.0.1") in line, line
+    assert "rip=%s, rport=%d, " % (CLIENTS[host], port) in line, line
+    # Of where the client connected to, Dovecot's XCLIENT knows nothing.
+    local = (host, front.port(protocol, mode, host)) if protocol == "imap" else ("127.0.0.1", trusting[0].pop3_port)
+    assert "lip=%s, lport=%d, " % local in line, line
     # What comes from a trusted network counts as secured, whatever the leg is: with reason, since the client used TLS.
     assert ", secured, " in line, line
 
