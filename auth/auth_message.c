@@ -67,6 +67,7 @@ static void put_connection(struct message_writer *message, const struct auth_req
 	put_span(message, request->local, ADDRESS_MAX);
 	put_span(message, request->remote, ADDRESS_MAX);
 	message_put_u32(message, request->tls_bits);
+	message_put_u8(message, request->decides);
 }
 
 static void get_connection(struct message_reader *message, struct auth_request *request)
@@ -75,6 +76,7 @@ static void get_connection(struct message_reader *message, struct auth_request *
 	request->local = get_span(message, ADDRESS_MAX);
 	request->remote = get_span(message, ADDRESS_MAX);
 	request->tls_bits = message_get_u32(message);
+	request->decides = get_bool(message);
 }
 
 bool auth_request_encode(struct message_writer *message, const struct auth_request *request)
@@ -164,8 +166,10 @@ bool auth_answer_encode(struct message_writer *message, const struct auth_answer
 		break;
 	case AUTH_REFUSED:
 		message_put_u8(message, (uint8_t)answer->refusal);
+		put_span(message, answer->authcid, CREDENTIAL_USER_MAX);
 		break;
 	case AUTH_TEMPORARY:
+		put_span(message, answer->authcid, CREDENTIAL_USER_MAX);
 		break;
 	default:
 		message->failed = true;
@@ -202,8 +206,10 @@ bool auth_answer_decode(struct message_reader *message, unsigned type, struct au
 		if (refusal > AUTH_REFUSED_ENCODING)
 			return false;
 		out->refusal = (enum auth_refusal)refusal;
+		out->authcid = get_span(message, CREDENTIAL_USER_MAX);
 		break;
 	case AUTH_TEMPORARY:
+		out->authcid = get_span(message, CREDENTIAL_USER_MAX);
 		break;
 	default:
 		return false;

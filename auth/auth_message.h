@@ -32,14 +32,15 @@ struct auth_request {
 	struct span user, password;
 	struct span local, remote; /* "192.0.2.1;143" as SASL wants it */
 	uint32_t tls_bits;         /* strength of the cipher, for SASL_SSF_EXTERNAL */
+	bool decides; /* SASL is to be the judge (BEGIN, CHECK); false: the backend will be */
 };
 
 enum auth_answer_type {
 	AUTH_CHALLENGE = 32, /* challenge, base64 */
 	AUTH_VERIFIED,       /* SASL itself is sure: authcid, authzid */
 	AUTH_CAPTURED,       /* decoded only, nothing is proven: authcid, authzid, password */
-	AUTH_REFUSED,        /* why */
-	AUTH_TEMPORARY,
+	AUTH_REFUSED,        /* why; authcid, empty when no acceptable name was given */
+	AUTH_TEMPORARY,      /* authcid, likewise */
 };
 
 enum auth_refusal {

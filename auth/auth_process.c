@@ -1,8 +1,9 @@
 /* auth_process - one process that asks SASL on behalf of the workers, one step at a time.
- * Invariants: calls into SASL may block; nothing else lives here. It ends with its supervisor's channel. A worker that
- * speaks nonsense, or does not read its answers, ends the process: the supervisor starts a fresh one, and the other workers'
- * exchanges get the temporary reply.
+ * Invariants: calls into SASL may block; nothing else lives here. It ends with its supervisor's channel, or, when it drains, with
+ * the last worker's. A worker that speaks nonsense, or does not read its answers, ends the process: the supervisor starts a
+ * fresh one, and the other workers' exchanges get the temporary reply.
  */
+#include "auth/auth_check.h"
 #include "auth/auth_sasl.h"
 #include "frontend/channel.h"
 #include "frontend/child.h"
@@ -18,7 +19,8 @@
 struct auth_process {
 	struct ev_loop *loop;
 	struct channel control;
-	ev_timer expiry;
+	ev_timer expiry, idle;
+	bool draining;
 	struct worker_peer *workers;
 	struct config *config, *prepared;
 	uint32_t generation; /* of prepared */
@@ -66,14 +68,22 @@ static void worker_release(struct worker_peer *worker)
 	free(worker);
 }
 
+static void end_when_drained(struct auth_process *process)
+{
+	if (process->draining && !process->workers)
+		process_end(process, EXIT_SUCCESS);
+}
+
 static void worker_remove(struct worker_peer *worker)
 {
-	struct worker_peer **link = &worker->process->workers;
+	struct auth_process *process = worker->process;
+	struct worker_peer **link = &process->workers;
 
 	while (*link != worker)
 		link = &(*link)->next;
 	*link = worker->next;
 	worker_release(worker);
+	end_when_drained(process);
 }
 
 static void worker_answer(struct worker_peer *worker, const struct auth_answer *answer)
@@ -100,6 +110,7 @@ static void worker_message(struct channel *channel, unsigned type, struct messag
 		process_fail(process, "malformed request from a worker");
 		return;
 	}
+	ev_timer_again(process->loop, &process->idle);
 	if (auth_sasl_request(process->sasl, worker->id, now(), &request, &answer))
 		worker_answer(worker, &answer);
 	auth_sasl_answered(process->sasl);
@@ -146,17 +157,24 @@ static bool worker_add(struct auth_process *process, struct auth_peer id, int *f
 
 /* ---- the supervisor ---- */
 
-static struct auth_sasl *sasl_of(const struct config *config, const char **why)
+/* Makes the library, or gives what is there other settings. */
+static bool configure(struct auth_process *process, const struct config *config, const char **why)
 {
-	const struct auth_sasl_settings settings = {
-		.hostname = config->hostname,
-		.mechanisms = config->auth.mechanisms.items,
-	};
+	struct auth_option *options = calloc(config->auth.sasl.count + 1, sizeof(*options));
+	const struct auth_sasl_settings settings = auth_settings_of(config, options);
+	bool done = false;
 
-	return auth_sasl_new(&settings, why);
+	*why = "out of memory";
+	if (options && process->sasl)
+		done = auth_sasl_configure(process->sasl, &settings, why);
+	else if (options)
+		done = (process->sasl = auth_sasl_new(&settings, why)) != NULL;
+	free(options);
+	return done;
 }
 
-/* The library holds one set of options, so a later configuration can only be tried when it is committed. */
+/* The library holds one set of plugins: a later configuration has been tried by the checking process, and is taken here when it is
+ * committed. */
 static const char *prepare(struct auth_process *process, struct message_reader *message)
 {
 	const char *why = NULL;
@@ -166,8 +184,8 @@ static const char *prepare(struct auth_process *process, struct message_reader *
 	process->prepared = config_decode(message, CHILD_AUTH);
 	if (!process->prepared || !message_done(message))
 		why = "the configuration cannot be read";
-	else if (!process->sasl)
-		process->sasl = sasl_of(process->prepared, &why);
+	else if (!process->sasl && configure(process, process->prepared, &why))
+		why = NULL;
 	if (why) {
 		config_free(process->prepared);
 		process->prepared = NULL;
@@ -187,10 +205,15 @@ static void control_prepare(struct auth_process *process, struct message_reader 
 	config_faults_cleanup(&faults);
 }
 
-/* Open exchanges end with the configuration that they began with; their workers hear "temporary". */
+static void restart_idle(struct auth_process *process)
+{
+	process->idle.repeat = process->config->auth.processes_idle;
+	ev_timer_again(process->loop, &process->idle);
+}
+
 static void control_commit(struct auth_process *process, struct message_reader *message)
 {
-	const char *why = NULL;
+	const char *why;
 	bool first = !process->config;
 
 	if (message_get_u32(message) != process->generation || !message_done(message) ||
@@ -198,15 +221,12 @@ static void control_commit(struct auth_process *process, struct message_reader *
 		process_fail(process, "commit without a prepared configuration");
 		return;
 	}
-	if (!first) {
-		auth_sasl_free(process->sasl);
-		process->sasl = sasl_of(process->prepared, &why);
-	}
 	config_free(process->config);
 	process->config = process->prepared;
 	process->prepared = NULL;
 	log_set_level((enum log_level)process->config->log.level);
-	if (!process->sasl)
+	restart_idle(process);
+	if (!first && !configure(process, process->config, &why))
 		process_fail(process, why);
 	else if (!prepared_serving(&process->control, process->generation))
 		process_fail(process, "the supervisor does not take its answers");
@@ -262,6 +282,9 @@ static void control_message(struct channel *channel, unsigned type, struct messa
 			process_fail(process, "malformed message from the supervisor");
 		break;
 	case CONTROL_DRAIN:
+		process->draining = true;
+		end_when_drained(process);
+		break;
 	case CONTROL_STOP:
 		process_end(process, EXIT_SUCCESS);
 		break;
@@ -287,6 +310,19 @@ static void expire(struct ev_loop *loop, ev_timer *timer, int events)
 		auth_sasl_expire(process->sasl, now());
 }
 
+static void idle(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct auth_process *process = timer->data;
+	struct message_writer message;
+
+	if (process->draining || (process->sasl && auth_sasl_open_exchanges(process->sasl) > 0))
+		return;
+	message_begin(&message, CONTROL_MESSAGE_MAX, CONTROL_IDLE);
+	if (!message_end(&message, 0) || channel_send(&process->control, &message, NULL, 0) != 0)
+		process_fail(process, "the supervisor does not take its messages");
+	message_writer_cleanup(&message);
+}
+
 static void process_cleanup(struct auth_process *process)
 {
 	while (process->workers) {
@@ -296,6 +332,7 @@ static void process_cleanup(struct auth_process *process)
 		worker_release(worker);
 	}
 	ev_timer_stop(process->loop, &process->expiry);
+	ev_timer_stop(process->loop, &process->idle);
 	auth_sasl_free(process->sasl);
 	config_free(process->prepared);
 	config_free(process->config);
@@ -311,7 +348,8 @@ int auth_process_run(const struct child_start *start)
 	if (!process.loop)
 		return status;
 	ev_timer_init(&process.expiry, expire, EXPIRY_INTERVAL, EXPIRY_INTERVAL);
-	process.expiry.data = &process;
+	ev_init(&process.idle, idle);
+	process.expiry.data = process.idle.data = &process;
 	ev_timer_start(process.loop, &process.expiry);
 	if (channel_init(&process.control, process.loop, start->channel, CONTROL_MESSAGE_MAX,
 			 CONTROL_QUEUE_MAX, &control_handlers, &process) == 0) {

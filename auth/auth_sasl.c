@@ -2,27 +2,25 @@
  * Invariants, and why the library is held so tightly:
  * - Its checkpass callback cannot say no: after any refusal the library goes on to pwcheck_method, whose default is a
  *   password database of the system. So the callback only ever captures, CAPTURED never means proven, and every question
- *   for an option is answered here, with names that do not exist where a store is asked for. The library opens no
- *   configuration file, and loads no plugin but those of PLAIN and LOGIN.
+ *   for an option is answered by auth_options. Where SASL decides, there is no such callback.
  * - A name is judged (identity_acceptable) before the library takes it, for every mechanism; the identity that is answered
  *   is the one the library returned. An authorization identity must be the authentication identity.
- * - Without TLS strength nothing is done at all: SASL_SEC_NOPLAINTEXT is set for ever and lifted only by SASL_SSF_EXTERNAL.
+ * - Without TLS strength nothing is done at all; SASL_SEC_NOPLAINTEXT is a second lock, lifted only by SASL_SSF_EXTERNAL.
  * - A reason noted by a callback (exchange->why) wins over the library's result, which tells some of them less exactly.
- * - Decoded bytes and captures are wiped; the two plugins erase their own copies.
- * RFC 4422, 4616 (PLAIN), draft-murchison-sasl-login (LOGIN).
+ * - What a mechanism says with its success (SCRAM's proof of the server) goes out as a last challenge, since none of the three
+ *   protocols carries data there; the response to it must be empty (RFC 4422 5), which the library does not check.
+ * - Decoded bytes and captures are wiped; the plugins erase their own copies.
+ * RFC 4422, 4616 (PLAIN), 5802 (SCRAM), draft-murchison-sasl-login (LOGIN).
  */
 #include "auth/auth_sasl.h"
-#include "frontend/log.h"
+#include "auth/auth_sasl_library.h"
 #include "protocols/credential.h"
-#include <stdio.h>
 #include <stdlib.h>
 #include <sasl/sasl.h>
 #include <sasl/saslutil.h>
 
-#define DECODED_MAX   (AUTH_RESPONSE_MAX / 4 * 3)
-#define CALLBACKS     4
-#define NO_SUCH_STORE "postern-has-none"
-#define NO_SUCH_PATH  "/nonexistent/postern"
+#define DECODED_MAX (AUTH_RESPONSE_MAX / 4 * 3)
+#define CALLBACKS   5
 
 /* The library stores callbacks of all shapes as one type. */
 typedef int (*callback)(void);
@@ -31,20 +29,22 @@ typedef int (*callback)(void);
 struct exchange {
 	struct auth_slot slot; /* first, so that a slot is an exchange */
 	struct auth_sasl *sasl;
+	struct auth_options *options; /* that it began with */
 	sasl_conn_t *conn;
 	sasl_callback_t callbacks[CALLBACKS];
 	bool login;    /* the mechanism is LOGIN: each response is a whole field */
 	bool named;    /* LOGIN: the name has been given, the password comes next */
 	bool captured; /* sasl->password is this exchange's */
+	bool unknown;  /* nobody of that name: whatever comes is refused */
+	bool content;  /* the library is; its last challenge has been sent */
 	bool refused;  /* a callback knows why */
 	enum auth_refusal why;
 	char authcid[CREDENTIAL_USER_MAX + 1];
 };
 
 struct auth_sasl {
-	char *hostname;
-	char mechanisms[32]; /* "PLAIN LOGIN" */
-	sasl_callback_t callbacks[5];
+	struct auth_library *library; /* NULL only after it could not be initialised anew */
+	struct auth_options *options;
 	struct auth_table table;
 	/* What the last answer points to. */
 	char authcid[CREDENTIAL_USER_MAX + 1], authzid[CREDENTIAL_USER_MAX + 1];
@@ -54,57 +54,6 @@ struct auth_sasl {
 };
 
 /* ---- what the library asks ---- */
-
-static int answer_option(void *context, const char *plugin, const char *option, const char **result,
-			 unsigned *len)
-{
-	const struct auth_sasl *sasl = context;
-	const struct {
-		const char *option, *value;
-	} answers[] = {
-		{ "pwcheck_method", NO_SUCH_STORE },  { "auxprop_plugin", NO_SUCH_STORE },
-		{ "sasldb_path", NO_SUCH_PATH },      { "saslauthd_path", NO_SUCH_PATH },
-		{ "mech_list", sasl->mechanisms },    { "canon_user_plugin", "INTERNAL" },
-		{ "auto_transition", "no" },          { "log_level", "1" },
-		{ "authdaemond_path", NO_SUCH_PATH }, { "keytab", NO_SUCH_PATH },
-	};
-
-	*result = NULL; /* the rest keeps its built-in default: there is no other source */
-	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++)
-		if (strcmp(option, answers[i].option) == 0)
-			*result = answers[i].value;
-	if (len)
-		*len = *result ? (unsigned)strlen(*result) : 0;
-	return *result ? SASL_OK : SASL_FAIL;
-}
-
-static int answer_config_path(void *context, char **path)
-{
-	static char none[] = NO_SUCH_PATH;
-
-	*path = none; /* the library does not free it */
-	return SASL_OK;
-}
-
-static int answer_may_use(void *context, const char *file, sasl_verify_type_t type)
-{
-	const char *name = strrchr(file, '/');
-
-	if (type != SASL_VRFY_PLUGIN)
-		return SASL_CONTINUE;
-	name = name ? name + 1 : file;
-	return strncmp(name, "libplain.", 9) == 0 || strncmp(name, "liblogin.", 9) == 0
-		       ? SASL_OK
-		       : SASL_CONTINUE;
-}
-
-/* Only what the library says of itself; at its other levels there are names of users and worse. */
-static int take_log(void *context, int level, const char *text)
-{
-	if (level == SASL_LOG_ERR)
-		log_event(LOG_LEVEL_DEBUG, "sasl", "%s", text);
-	return SASL_OK;
-}
 
 static int refuse(struct exchange *exchange, enum auth_refusal why, int result)
 {
@@ -170,31 +119,33 @@ static int decide_proxy(sasl_conn_t *conn, void *context, const char *wanted, un
 	return refuse(context, AUTH_REFUSED_AUTHORIZATION, SASL_NOAUTHZ);
 }
 
-/* ---- the library as a whole ---- */
+/* ---- all exchanges ---- */
 
-static bool mechanism_known(const char *name)
+static void exchange_free(struct exchange *exchange)
 {
-	return strcmp(name, "PLAIN") == 0 || strcmp(name, "LOGIN") == 0;
+	sasl_dispose(&exchange->conn);
+	auth_options_drop(exchange->options);
+	explicit_bzero(exchange, sizeof(*exchange));
+	free(exchange);
 }
 
-static bool mechanism_listed(const struct auth_sasl *sasl, struct span name)
+/* Empty when it was empty or does not fit; the library then goes without. */
+static const char *terminate(struct span span, char *out, size_t size)
 {
-	struct span rest = span_of(sasl->mechanisms), word;
-
-	while ((word = span_word(&rest)).len > 0)
-		if (word.len == name.len && memcmp(word.data, name.data, name.len) == 0)
-			return true;
-	return false;
+	if (span.len == 0 || span.len >= size || memchr(span.data, '\0', span.len))
+		return NULL;
+	memcpy(out, span.data, span.len);
+	out[span.len] = '\0';
+	return out;
 }
 
-static void list_mechanisms(struct auth_sasl *sasl, const char *const *mechanisms)
+static void dispose_all(struct auth_sasl *sasl)
 {
-	for (; mechanisms && *mechanisms; mechanisms++) {
-		size_t len = strlen(sasl->mechanisms);
+	while (sasl->table.first) {
+		struct exchange *exchange = (struct exchange *)sasl->table.first;
 
-		if (mechanism_known(*mechanisms) && !mechanism_listed(sasl, span_of(*mechanisms)))
-			snprintf(sasl->mechanisms + len, sizeof(sasl->mechanisms) - len, "%s%s",
-				 len ? " " : "", *mechanisms);
+		auth_table_remove(&sasl->table, &exchange->slot);
+		exchange_free(exchange);
 	}
 }
 
@@ -202,52 +153,59 @@ struct auth_sasl *auth_sasl_new(const struct auth_sasl_settings *settings, const
 {
 	struct auth_sasl *sasl = calloc(1, sizeof(*sasl));
 
-	if (!sasl || !(sasl->hostname = strdup(settings->hostname))) {
+	if (!sasl || !(sasl->options = auth_options_new(settings))) {
 		*why = "out of memory";
 		free(sasl);
 		return NULL;
 	}
-	list_mechanisms(sasl, settings->mechanisms);
-
-	const sasl_callback_t callbacks[5] = {
-		{ SASL_CB_GETOPT, CALLBACK(answer_option), sasl },
-		{ SASL_CB_GETCONFPATH, CALLBACK(answer_config_path), NULL },
-		{ SASL_CB_VERIFYFILE, CALLBACK(answer_may_use), NULL },
-		{ SASL_CB_LOG, CALLBACK(take_log), NULL },
-		{ SASL_CB_LIST_END, NULL, NULL },
-	};
-
-	memcpy(sasl->callbacks, callbacks, sizeof(callbacks));
-	if (sasl_server_init(sasl->callbacks, "postern") != SASL_OK) {
-		*why = "the SASL library cannot be initialised";
-		free(sasl->hostname);
-		free(sasl);
-		return NULL;
-	}
-	return sasl;
-}
-
-static void exchange_free(struct exchange *exchange)
-{
-	sasl_dispose(&exchange->conn);
-	explicit_bzero(exchange, sizeof(*exchange));
-	free(exchange);
+	sasl->library = auth_library_new(sasl->options, why);
+	if (sasl->library)
+		return sasl;
+	auth_sasl_free(sasl);
+	return NULL;
 }
 
 void auth_sasl_free(struct auth_sasl *sasl)
 {
 	if (!sasl)
 		return;
-	while (sasl->table.first) {
-		struct exchange *exchange = (struct exchange *)sasl->table.first;
-
-		auth_table_remove(&sasl->table, &exchange->slot);
-		exchange_free(exchange);
-	}
-	sasl_server_done();
-	free(sasl->hostname);
+	dispose_all(sasl);
+	auth_library_free(sasl->library);
+	auth_options_drop(sasl->options);
 	explicit_bzero(sasl, sizeof(*sasl));
 	free(sasl);
+}
+
+static bool all_served(const struct auth_options *options)
+{
+	struct span rest = span_of(options->mechanisms), word;
+	char name[32];
+
+	while ((word = span_word(&rest)).len > 0)
+		if (!terminate(word, name, sizeof(name)) || !auth_library_serves(name))
+			return false;
+	return true;
+}
+
+bool auth_sasl_configure(struct auth_sasl *sasl, const struct auth_sasl_settings *settings,
+			 const char **why)
+{
+	struct auth_options *options = auth_options_new(settings);
+
+	if (!options) {
+		*why = "out of memory";
+		return false;
+	}
+	if (auth_options_same_library(options, sasl->options) && all_served(options)) {
+		auth_library_use(sasl->library, options);
+	} else {
+		dispose_all(sasl);
+		auth_library_free(sasl->library);
+		sasl->library = auth_library_new(options, why);
+	}
+	auth_options_drop(sasl->options);
+	sasl->options = options;
+	return sasl->library != NULL;
 }
 
 size_t auth_sasl_open_exchanges(const struct auth_sasl *sasl)
@@ -288,22 +246,15 @@ static void exchange_remove(struct exchange *exchange)
 
 /* ---- one exchange ---- */
 
-/* Empty when it was empty or does not fit; the library then goes without. */
-static const char *terminate(struct span span, char *out, size_t size)
-{
-	if (span.len == 0 || span.len >= size || memchr(span.data, '\0', span.len))
-		return NULL;
-	memcpy(out, span.data, span.len);
-	out[span.len] = '\0';
-	return out;
-}
-
 static bool exchange_open(struct exchange *exchange, const struct auth_request *request)
 {
+	/* Where SASL decides the list ends before the capture. */
 	const sasl_callback_t callbacks[CALLBACKS] = {
+		{ SASL_CB_GETOPT, CALLBACK(auth_library_answer), exchange->options },
 		{ SASL_CB_CANON_USER, CALLBACK(take_name), exchange },
-		{ SASL_CB_SERVER_USERDB_CHECKPASS, CALLBACK(take_password), exchange },
 		{ SASL_CB_PROXY_POLICY, CALLBACK(decide_proxy), exchange },
+		{ exchange->options->decides ? SASL_CB_LIST_END : SASL_CB_SERVER_USERDB_CHECKPASS,
+		  CALLBACK(take_password), exchange },
 		{ SASL_CB_LIST_END, NULL, NULL },
 	};
 	sasl_security_properties_t properties = {
@@ -315,10 +266,11 @@ static bool exchange_open(struct exchange *exchange, const struct auth_request *
 	if (!terminate(request->service, service, sizeof(service)))
 		return false;
 	memcpy(exchange->callbacks, callbacks, sizeof(callbacks));
-	return sasl_server_new(service, exchange->sasl->hostname, NULL,
+	return sasl_server_new(service, exchange->options->hostname, NULL,
 			       terminate(request->local, local, sizeof(local)),
 			       terminate(request->remote, remote, sizeof(remote)),
-			       exchange->callbacks, 0, &exchange->conn) == SASL_OK &&
+			       exchange->callbacks, SASL_SUCCESS_DATA,
+			       &exchange->conn) == SASL_OK &&
 	       sasl_setprop(exchange->conn, SASL_SEC_PROPS, &properties) == SASL_OK &&
 	       sasl_setprop(exchange->conn, SASL_SSF_EXTERNAL, &strength) == SASL_OK;
 }
@@ -329,7 +281,7 @@ static void answer_refused(struct auth_answer *answer, enum auth_refusal why)
 	answer->refusal = why;
 }
 
-/* SASL_NOUSER and SASL_BADAUTH are the same to whoever asks. */
+/* SASL_NOUSER and SASL_BADAUTH are the same to whoever asks. What is not about the user is temporary. */
 static void answer_failure(const struct exchange *exchange, int result, struct auth_answer *answer)
 {
 	if (exchange->refused) {
@@ -340,7 +292,12 @@ static void answer_failure(const struct exchange *exchange, int result, struct a
 	case SASL_BADPROT:
 		answer_refused(answer, AUTH_REFUSED_ENCODING);
 		break;
-	case SASL_NOMECH:
+	case SASL_NOMECH: /* a mechanism that is listed is there; what is missing then is a store */
+		if (exchange->options->decides)
+			answer->type = AUTH_TEMPORARY;
+		else
+			answer_refused(answer, AUTH_REFUSED_MECHANISM);
+		break;
 	case SASL_TOOWEAK:
 	case SASL_ENCRYPT:
 		answer_refused(answer, AUTH_REFUSED_MECHANISM);
@@ -350,7 +307,9 @@ static void answer_failure(const struct exchange *exchange, int result, struct a
 		break;
 	case SASL_BADAUTH:
 	case SASL_NOUSER:
+	case SASL_NOVERIFY:
 	case SASL_BADPARAM:
+	case SASL_BADBINDING:
 	case SASL_EXPIRED:
 	case SASL_DISABLED:
 		answer_refused(answer, AUTH_REFUSED_CREDENTIAL);
@@ -389,23 +348,41 @@ static bool take_identity(const struct exchange *exchange, int property, char *o
 	return true;
 }
 
-/* The library is content. That counts only with a password in hand, and then it says: decoded. */
-static void answer_captured(struct exchange *exchange, struct auth_answer *answer)
+/* The library is content. With the backend as judge that counts only with a password in hand, and then it says: decoded. */
+static void answer_content(struct exchange *exchange, struct auth_answer *answer)
 {
 	struct auth_sasl *sasl = exchange->sasl;
+	bool decides = exchange->options->decides;
 
-	if (exchange->refused || !exchange->captured ||
+	if (exchange->refused || exchange->captured == decides ||
 	    !take_identity(exchange, SASL_AUTHUSER, sasl->authcid, &answer->authcid) ||
 	    !take_identity(exchange, SASL_USERNAME, sasl->authzid, &answer->authzid)) {
 		answer_failure(exchange, SASL_FAIL, answer);
+		return;
+	}
+	if (exchange->unknown) {
+		answer_refused(answer, AUTH_REFUSED_CREDENTIAL);
 		return;
 	}
 	if (strcmp(sasl->authcid, sasl->authzid) != 0) {
 		answer_refused(answer, AUTH_REFUSED_AUTHORIZATION);
 		return;
 	}
-	answer->type = AUTH_CAPTURED;
-	answer->password = (struct span) { sasl->password, sasl->password_len };
+	answer->type = decides ? AUTH_VERIFIED : AUTH_CAPTURED;
+	if (!decides)
+		answer->password = (struct span) { sasl->password, sasl->password_len };
+}
+
+/* Who it was about, for the log; what the library returned if it came that far. */
+static void answer_name(struct exchange *exchange, struct auth_answer *answer)
+{
+	struct auth_sasl *sasl = exchange->sasl;
+
+	if (answer->type != AUTH_REFUSED && answer->type != AUTH_TEMPORARY)
+		return;
+	memcpy(sasl->authcid, exchange->authcid, sizeof(sasl->authcid));
+	answer->authcid = span_of(sasl->authcid);
+	answer->authzid = SPAN("");
 }
 
 /* LOGIN: one response is the name, the next the password. They are looked at before the library, which cuts a field at a NUL
@@ -426,6 +403,14 @@ static bool login_field_acceptable(struct exchange *exchange, struct span field)
 	return !exchange->refused;
 }
 
+/* After a call into the library. */
+static int exchange_note(struct exchange *exchange, int result)
+{
+	if (auth_library_took_decoy(exchange->sasl->library))
+		exchange->unknown = true;
+	return result;
+}
+
 static int exchange_step(struct exchange *exchange, const struct auth_request *request,
 			 const char *data, unsigned len, struct span *challenge)
 {
@@ -434,6 +419,8 @@ static int exchange_step(struct exchange *exchange, const struct auth_request *r
 	char mechanism[32];
 	int result;
 
+	if (!auth_library_store_is_there(exchange->options))
+		return SASL_UNAVAIL;
 	if (request->type == AUTH_BEGIN)
 		result = terminate(request->mechanism, mechanism, sizeof(mechanism))
 				 ? sasl_server_start(exchange->conn, mechanism, data, len, &out,
@@ -442,7 +429,7 @@ static int exchange_step(struct exchange *exchange, const struct auth_request *r
 	else
 		result = sasl_server_step(exchange->conn, data, len, &out, &out_len);
 	*challenge = (struct span) { out, out ? out_len : 0 };
-	return result;
+	return exchange_note(exchange, result);
 }
 
 /* A decoded response to the library, and what it says of it. */
@@ -457,11 +444,19 @@ static void exchange_respond(struct exchange *exchange, const struct auth_reques
 		answer_failure(exchange, SASL_FAIL, answer);
 		return;
 	}
+	if (exchange->content) {
+		if (len > 0)
+			answer_refused(answer, AUTH_REFUSED_ENCODING);
+		else
+			answer_content(exchange, answer);
+		return;
+	}
 	result = exchange_step(exchange, request, data, len, &challenge);
-	if (result == SASL_CONTINUE)
+	exchange->content = result == SASL_OK && challenge.len > 0;
+	if (result == SASL_CONTINUE || exchange->content)
 		answer_challenge(exchange->sasl, challenge.data, (unsigned)challenge.len, answer);
 	else if (result == SASL_OK)
-		answer_captured(exchange, answer);
+		answer_content(exchange, answer);
 	else
 		answer_failure(exchange, result, answer);
 }
@@ -486,6 +481,24 @@ static void exchange_take_response(struct exchange *exchange, const struct auth_
 	explicit_bzero(decoded, sizeof(decoded));
 }
 
+/* Both end with a NUL, which the library relies on. */
+static int check_password(struct exchange *exchange, struct span user, struct span password)
+{
+	char *name = strndup(user.data, user.len), *copy = strndup(password.data, password.len);
+	int result = SASL_NOMEM;
+
+	if (!auth_library_store_is_there(exchange->options))
+		result = SASL_UNAVAIL;
+	else if (name && copy)
+		result = sasl_checkpass(exchange->conn, name, (unsigned)user.len, copy,
+					(unsigned)password.len);
+	if (copy)
+		explicit_bzero(copy, password.len);
+	free(copy);
+	free(name);
+	return exchange_note(exchange, result);
+}
+
 /* IMAP LOGIN and USER/PASS: no mechanism, but the same callbacks. */
 static void exchange_check(struct exchange *exchange, const struct auth_request *request,
 			   struct auth_answer *answer)
@@ -494,18 +507,12 @@ static void exchange_check(struct exchange *exchange, const struct auth_request 
 	int result = SASL_FAIL;
 
 	if (!identity_acceptable(user) || password.len == 0 ||
-	    password.len > CREDENTIAL_PASSWORD_MAX) {
+	    password.len > CREDENTIAL_PASSWORD_MAX || memchr(password.data, '\0', password.len))
 		refuse(exchange, AUTH_REFUSED_CREDENTIAL, SASL_BADAUTH);
-	} else {
-		char *copy = strndup(user.data, user.len);
-
-		result = copy ? sasl_checkpass(exchange->conn, copy, (unsigned)user.len,
-					       password.data, (unsigned)password.len)
-			      : SASL_NOMEM;
-		free(copy);
-	}
+	else
+		result = check_password(exchange, user, password);
 	if (result == SASL_OK)
-		answer_captured(exchange, answer);
+		answer_content(exchange, answer);
 	else
 		answer_failure(exchange, result, answer);
 }
@@ -518,6 +525,7 @@ static struct exchange *exchange_new(struct auth_sasl *sasl, struct auth_peer pe
 	if (!exchange)
 		return NULL;
 	exchange->sasl = sasl;
+	exchange->options = auth_options_keep(sasl->options);
 	exchange->slot.peer = peer;
 	exchange->slot.key = request->exchange;
 	exchange->login = request->type == AUTH_BEGIN && span_is(request->mechanism, "LOGIN");
@@ -527,15 +535,26 @@ static struct exchange *exchange_new(struct auth_sasl *sasl, struct auth_peer pe
 	return NULL;
 }
 
+/* A bare password is what PLAIN and LOGIN carry. */
+static bool request_is_listed(const struct auth_sasl *sasl, const struct auth_request *request)
+{
+	const struct auth_options *options = sasl->options;
+
+	if (request->type == AUTH_CHECK)
+		return auth_options_list_mechanism(options, SPAN("PLAIN")) ||
+		       auth_options_list_mechanism(options, SPAN("LOGIN"));
+	return auth_options_list_mechanism(options, request->mechanism);
+}
+
 static void request_begin(struct auth_sasl *sasl, struct auth_peer peer,
 			  const struct auth_request *request, struct auth_answer *answer)
 {
 	struct exchange *exchange;
 
 	exchange_remove(exchange_find(sasl, peer, request->exchange));
-	/* The library looks at the strength before a mechanism, but not before sasl_checkpass(). */
-	if (request->type == AUTH_CHECK ? request->tls_bits == 0
-					: !mechanism_listed(sasl, request->mechanism)) {
+	if (request->decides != sasl->options->decides)
+		return; /* configured anew, and one of us does not know it yet: temporary */
+	if (request->tls_bits == 0 || !request_is_listed(sasl, request)) {
 		answer_refused(answer, AUTH_REFUSED_MECHANISM);
 		return;
 	}
@@ -572,6 +591,8 @@ bool auth_sasl_request(struct auth_sasl *sasl, struct auth_peer peer, double now
 			exchange_take_response(exchange, request, answer);
 	}
 	exchange = exchange_find(sasl, peer, request->exchange);
+	if (exchange)
+		answer_name(exchange, answer);
 	if (exchange && answer->type == AUTH_CHALLENGE)
 		exchange->slot.used = now;
 	else

@@ -1,7 +1,12 @@
 /* account - see account.h. */
 #include "frontend/account.h"
 #include "frontend/log.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
 #include <pwd.h>
+#include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static bool look_up(const char *name, const char *path, struct account *account,
@@ -43,4 +48,49 @@ bool account_find(const struct config *config, const char *path, bool only_check
 	}
 	return look_up(user, path, worker, faults) &&
 	       look_up(config->auth_user ? config->auth_user : user, path, auth, faults);
+}
+
+const char *account_auth_name(const struct config *config)
+{
+	if (geteuid() != 0)
+		return NULL;
+	if (config->auth_user)
+		return config->auth_user;
+	if (config->user)
+		return config->user;
+	return getpwnam("postern") ? "postern" : "nobody";
+}
+
+static int try_read(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	if (fd < 0)
+		return errno;
+	close(fd);
+	return 0;
+}
+
+/* Nothing but the kernel knows all that decides (groups, access lists, modules): a process of that account asks it. */
+int account_try_read(const struct account *account, const char *path)
+{
+	pid_t child;
+	int status;
+
+	if (account->uid == 0)
+		return try_read(path);
+	child = fork();
+	if (child == 0) {
+		if (setgroups(1, &account->gid) < 0 ||
+		    setresgid(account->gid, account->gid, account->gid) < 0 ||
+		    setresuid(account->uid, account->uid, account->uid) < 0)
+			_exit(errno);
+		_exit(try_read(path));
+	}
+	while (child > 0 && waitpid(child, &status, 0) < 0)
+		if (errno != EINTR)
+			return errno;
+	if (child < 0)
+		return errno;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EIO;
 }

@@ -16,4 +16,9 @@ struct account {
 bool account_find(const struct config *, const char *path, bool only_check, struct account *worker,
 		  struct account *auth, struct config_faults *);
 
+/* Whom the authentication processes run as; NULL: they stay what we are, since we were not started as root. */
+const char *account_auth_name(const struct config *);
+/* Tries to open a file as that account. 0, or the errno. */
+int account_try_read(const struct account *, const char *path);
+
 #endif

@@ -102,6 +102,24 @@ void attempt_login(struct session *s)
 	backend_login_begin(s);
 }
 
+void attempt_named(struct session *s)
+{
+	struct guess_view view = view_of(s);
+
+	if (s->user != NULL)
+		guess_attempt_name(&s->attempt, &view, span_of(s->user), SPAN(""));
+}
+
+unsigned attempt_delay(const struct session *s)
+{
+	struct guess_view view = view_of(s);
+	unsigned delay = 0;
+
+	if (s->generation->config->auth.source != AUTH_SOURCE_BACKEND)
+		guess_check(&view, &s->attempt, false, &delay);
+	return delay;
+}
+
 static void log_news(const struct session *s, const struct guess_news *news)
 {
 	struct log_line line;

@@ -15,6 +15,11 @@ void attempt_response(struct session *, struct span response); /* a further step
 /* The session holds a credential: goes on to the store, at once, after a delay, or not at all. Also when that delay is over. */
 void attempt_login(struct session *);
 
+/* Whom a refusal of SASL's was about, where the session knows by now. */
+void attempt_named(struct session *);
+/* Milliseconds that a refused attempt has still to wait: where SASL decides it has not been held before. */
+unsigned attempt_delay(const struct session *);
+
 /* The verdict. attempt_refused() is false when the very same was refused before: counted once. */
 bool attempt_refused(struct session *);
 void attempt_accepted(struct session *);

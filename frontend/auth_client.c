@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define BUSY_INTERVAL 1. /* seconds between two complaints */
 #define OPEN_TIMEOUT                                                                               \
 	120. /* seconds for the client to respond; the auth process forgets it then, too */
 
@@ -24,6 +25,7 @@ struct peer {
 	struct channel channel;
 	ev_timer timer;
 	bool busy, broken;
+	bool retired, closing;      /* begins nothing new; nothing is left to do */
 	struct auth_exchange asked; /* while busy */
 };
 
@@ -47,6 +49,7 @@ struct auth_client {
 	struct peer *peers;
 	struct exchange *exchanges, **last; /* in the order of their latest step */
 	size_t waiting;
+	double complained; /* loop time; 0: never */
 };
 
 static void dispatch(struct auth_client *);
@@ -105,17 +108,33 @@ static void exchange_release(struct exchange *exchange)
 	free(exchange);
 }
 
-static void exchange_free(struct exchange *exchange)
-{
-	exchange_unlink(exchange);
-	exchange_release(exchange);
-}
-
 static void timer_restart(struct ev_loop *loop, ev_timer *timer, double after)
 {
 	ev_timer_stop(loop, timer);
 	ev_timer_set(timer, after, 0.);
 	ev_timer_start(loop, timer);
+}
+
+/* A retired one whose last exchange has ended. In the next turn of the loop: this may run inside its own message. */
+static void peer_close_retired(struct peer *peer)
+{
+	if (!peer->retired || peer->busy || peer->broken)
+		return;
+	for (struct exchange *one = peer->client->exchanges; one; one = one->next)
+		if (one->peer == peer)
+			return;
+	peer->closing = true;
+	timer_restart(peer->client->loop, &peer->timer, 0.);
+}
+
+static void exchange_free(struct exchange *exchange)
+{
+	struct peer *peer = exchange->peer;
+
+	exchange_unlink(exchange);
+	exchange_release(exchange);
+	if (peer)
+		peer_close_retired(peer);
 }
 
 static void exchange_doom(struct exchange *exchange)
@@ -196,7 +215,12 @@ static void peer_give_up(struct peer *peer)
 
 static void peer_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
-	peer_give_up(timer->data);
+	struct peer *peer = timer->data;
+
+	if (peer->closing)
+		peer_lose(peer);
+	else
+		peer_give_up(peer);
 }
 
 static void peer_send(struct peer *peer, const struct message_writer *message)
@@ -251,6 +275,7 @@ static void peer_answered(struct peer *peer, const struct auth_answer *answer)
 		client->handlers->answer(client->owner, answer);
 	}
 	dispatch(client);
+	peer_close_retired(peer);
 }
 
 static void peer_message(struct channel *channel, unsigned type, struct message_reader *message,
@@ -303,14 +328,32 @@ void auth_client_peer_up(struct auth_client *client, unsigned index, unsigned in
 	dispatch(client);
 }
 
-void auth_client_peer_down(struct auth_client *client, unsigned index, unsigned incarnation)
+static struct peer *peer_find(const struct auth_client *client, unsigned index,
+			      unsigned incarnation)
 {
 	struct peer *peer = client->peers;
 
 	while (peer && !(peer->index == index && peer->incarnation == incarnation))
 		peer = peer->next;
+	return peer;
+}
+
+void auth_client_peer_down(struct auth_client *client, unsigned index, unsigned incarnation)
+{
+	struct peer *peer = peer_find(client, index, incarnation);
+
 	if (peer)
 		peer_lose(peer);
+}
+
+void auth_client_peer_retire(struct auth_client *client, unsigned index, unsigned incarnation)
+{
+	struct peer *peer = peer_find(client, index, incarnation);
+
+	if (!peer)
+		return;
+	peer->retired = true;
+	peer_close_retired(peer);
 }
 
 /* ---- who is asked next ---- */
@@ -325,10 +368,25 @@ static struct exchange *next_for(struct auth_client *client, const struct peer *
 			continue;
 		if (exchange->peer == peer)
 			return exchange;
-		if (!exchange->peer && !fresh)
+		if (!exchange->peer && !fresh && !peer->retired)
 			fresh = exchange;
 	}
 	return fresh;
+}
+
+/* Only a new exchange can go to another process. */
+static void complain(struct auth_client *client)
+{
+	struct exchange *exchange = client->exchanges;
+	double now = ev_now(client->loop);
+
+	while (exchange && !(exchange->state == WAITING && !exchange->peer))
+		exchange = exchange->next;
+	if (!exchange || !client->peers ||
+	    (client->complained > 0 && now - client->complained < BUSY_INTERVAL))
+		return;
+	client->complained = now;
+	client->handlers->busy(client->owner);
 }
 
 static void dispatch(struct auth_client *client)
@@ -342,6 +400,7 @@ static void dispatch(struct auth_client *client)
 		if (exchange)
 			peer_ask(peer, exchange);
 	}
+	complain(client);
 }
 
 /* ---- what the sessions call ---- */

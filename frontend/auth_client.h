@@ -21,6 +21,8 @@ struct auth_client_handlers {
 	void (*answer)(void *owner, const struct auth_answer *);
 	/* That process left a step without an answer for step_timeout, or broke the protocol; it is not used again. */
 	void (*stuck)(void *owner, unsigned index, unsigned incarnation);
+	/* Steps wait and no process is free: more of them would help. At most once a second. */
+	void (*busy)(void *owner);
 };
 
 /* NULL without memory. The handlers are borrowed. */
@@ -33,6 +35,9 @@ void auth_client_free(struct auth_client *); /* no answers any more; NULL is fin
 /* Takes fd, also when memory is out. An older incarnation of that index is gone with it. */
 void auth_client_peer_up(struct auth_client *, unsigned index, unsigned incarnation, int fd);
 void auth_client_peer_down(struct auth_client *, unsigned index, unsigned incarnation);
+
+/* Begins nothing new there; our end is closed when no exchange of it is open. An unknown one is fine. */
+void auth_client_peer_retire(struct auth_client *, unsigned index, unsigned incarnation);
 
 /* AUTH_BEGIN or AUTH_CHECK; everything is copied. 0: an answer will come. -1: none will, since the request is over a bound
  * or memory is out. */

@@ -1,7 +1,8 @@
-/* checker - the short-lived child that finds out whether the TLS library takes the configuration.
+/* checker - the short-lived child that finds out whether the TLS and SASL libraries take the configuration.
  * Invariants: builds what a worker will build, by the same function, and keeps none of it; a fault carries the place of the certificate
  * or pool it is about; ends after one PREPARE. So the supervisor need not touch the library.
  */
+#include "auth/auth_check.h"
 #include "frontend/channel.h"
 #include "frontend/child.h"
 #include "frontend/generation.h"
@@ -29,10 +30,12 @@ static void on_message(struct channel *channel, unsigned type, struct message_re
 	}
 	checker->done = true;
 	config = config_decode(reader, CHILD_CHECKER);
-	if (config)
+	if (config) {
+		auth_check(config, &faults);
 		generation_drop(generation_new(config, &faults));
-	else
+	} else {
 		config_fault(&faults, false, "-", 0, "the configuration does not decode");
+	}
 	prepared_answer(&checker->channel, generation, &faults, tls_version());
 	config_faults_cleanup(&faults);
 }

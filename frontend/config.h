@@ -32,6 +32,15 @@ struct config_strings {
 	size_t count;
 };
 
+/* Names and values that are handed on to a library, in the order of the file. */
+struct config_map {
+	struct config_named {
+		struct config_source source;
+		const char *name, *value;
+	} * items;
+	size_t count;
+};
+
 struct config_certificate {
 	struct config_source source;
 	const char *chain, *key;               /* paths */
@@ -127,7 +136,10 @@ struct config {
 	struct {
 		int source; /* enum auth_source */
 		struct config_strings mechanisms;
+		struct config_source place; /* of mechanisms, else of the configuration */
+		struct config_map sasl;     /* with AUTH_SOURCE_SASL, for Cyrus SASL */
 		int processes_min, processes_max;
+		int processes_idle; /* seconds */
 	} auth;
 	struct {
 		struct config_pool *items;
@@ -174,7 +186,8 @@ void config_forget_keys(struct config *);
  * ", ", in the new configuration's memory; "" if none. */
 const char *config_keep_running(struct config *, const struct config *running);
 
-/* The part that a child of that kind may see, appended to a message, and back. CHILD_CHECKER sees what a worker sees.
+/* The part that a child of that kind may see, appended to a message, and back. CHILD_CHECKER sees what a worker and an auth
+ * process see together.
  * config_decode() returns NULL when it is malformed. */
 void config_encode(struct message_writer *, const struct config *, enum child_kind);
 struct config *config_decode(struct message_reader *, enum child_kind);

@@ -327,6 +327,63 @@ static void apply_list(struct cursor *cursor, const struct option *row, struct o
 			   config_setting_get_elem(setting, (unsigned)i));
 }
 
+/* ---- free options ---- */
+
+/* As the library that reads it will see it; NULL after a fault. */
+static const char *map_value(struct cursor *cursor, const config_setting_t *setting)
+{
+	struct arena *arena = cursor->loader->config->arena;
+	const struct option row = { .name = config_setting_name(setting), .max = 4096 };
+	const char *text;
+
+	switch (config_setting_type(setting)) {
+	case CONFIG_TYPE_INT:
+		return arena_format(arena, "%d", config_setting_get_int(setting));
+	case CONFIG_TYPE_INT64:
+		return arena_format(arena, "%lld", config_setting_get_int64(setting));
+	case CONFIG_TYPE_BOOL:
+		return config_setting_get_bool(setting) ? "yes" : "no";
+	case CONFIG_TYPE_STRING:
+		text = string_value(cursor, &row, setting);
+		return text ? arena_string(arena, text) : NULL;
+	default:
+		fault(cursor, setting, "\"%s\" must be a string, a number, true or false",
+		      row.name);
+		return NULL;
+	}
+}
+
+static void apply_map(struct cursor *cursor, const struct option *row, struct config_map *field,
+		      config_setting_t *group)
+{
+	struct arena *arena = cursor->loader->config->arena;
+	int count = config_setting_length(group);
+
+	if (config_setting_type(group) != CONFIG_TYPE_GROUP) {
+		fault(cursor, group, "\"%s\" must be a group: { ... }", row->name);
+		return;
+	}
+	if (count > row->max) {
+		fault(cursor, group, "\"%s\" must have at most %d entries, not %d", row->name,
+		      row->max, count);
+		return;
+	}
+	field->items = arena_array(arena, (size_t)count + 1, sizeof *field->items);
+	field->count = 0;
+	for (int i = 0; i < count; i++) {
+		const config_setting_t *setting = config_setting_get_elem(group, (unsigned)i);
+		const char *value = map_value(cursor, setting);
+
+		if (value == NULL)
+			continue;
+		field->items[field->count++] = (struct config_named) {
+			.source = place_of(cursor, setting),
+			.name = arena_string(arena, config_setting_name(setting)),
+			.value = value,
+		};
+	}
+}
+
 /* ---- groups ---- */
 
 static void apply_setting(struct cursor *cursor, const struct option *row, void *base,
@@ -364,6 +421,9 @@ static void apply_setting(struct cursor *cursor, const struct option *row, void 
 		break;
 	case OPTION_LIST:
 		apply_list(cursor, row, field, setting);
+		break;
+	case OPTION_MAP:
+		apply_map(cursor, row, field, setting);
 		break;
 	case OPTION_GROUP:
 		if (config_setting_type(setting) == CONFIG_TYPE_GROUP)

@@ -1,4 +1,4 @@
-/* config_check - the configuration as a whole: host name, users, listeners, mechanisms, limits. What is derived from several
+/* config_check - the configuration as a whole: host name, users, listeners, limits. What is derived from several
  * values (bind addresses, the number of workers) is made here.
  * Invariants: all faults are reported; items with a fault of their own are left out of comparisons.
  * RFC 3207 4 (port 25), 5321 4.1.2 and 2.3.5 (host name), 8314 3 (ports of implicit TLS).
@@ -62,16 +62,6 @@ static void count_workers(struct config *config)
 
 	if (config->workers == 0)
 		config->workers = cores < 1 ? 1 : cores > 256 ? 256 : (int)cores;
-}
-
-static void check_processes(struct config_loader *loader)
-{
-	const struct config *config = loader->config;
-
-	if (config->auth.processes_min > config->auth.processes_max)
-		config_error_at(loader, &config->auth.processes_min, NULL,
-				"auth.processes: min (%d) is more than max (%d)",
-				config->auth.processes_min, config->auth.processes_max);
 }
 
 /* ---- listeners ---- */
@@ -156,28 +146,6 @@ static void check_listeners(struct config_loader *loader)
 			check_listener(loader, i);
 }
 
-/* ---- authentication ---- */
-
-static void check_mechanisms(struct config_loader *loader)
-{
-	const struct config_strings *mechanisms = &loader->config->auth.mechanisms;
-
-	for (size_t i = 0; i < mechanisms->count; i++) {
-		const char *name = mechanisms->items[i];
-
-		if (strcmp(name, "PLAIN") != 0 && strcmp(name, "LOGIN") != 0)
-			config_error_at(
-				loader, &mechanisms->items[i], NULL,
-				"auth.mechanisms: \"%s\" is not available in this version (use "
-				"\"PLAIN\" or \"LOGIN\")",
-				name);
-		for (size_t j = 0; j < i; j++)
-			if (strcmp(name, mechanisms->items[j]) == 0)
-				config_error_at(loader, &mechanisms->items[i], NULL,
-						"auth.mechanisms: \"%s\" is named twice", name);
-	}
-}
-
 /* ---- limits ---- */
 
 /* `lesser` may not exceed `greater`. When only one of them is set, the default of the other gives way. */
@@ -238,8 +206,7 @@ void config_check(struct config_loader *loader)
 	check_user(loader, &config->auth_user, "auth_user");
 	count_workers(config);
 	check_listeners(loader);
-	check_mechanisms(loader);
-	check_processes(loader);
+	config_check_auth(loader);
 	config_check_backends(loader);
 	check_limits(loader);
 	check_log(loader);

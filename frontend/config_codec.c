@@ -37,6 +37,8 @@ static unsigned section_of(enum child_kind kind)
 		return SECTION_AUTH;
 	case CHILD_MONITOR:
 		return SECTION_MONITOR;
+	case CHILD_CHECKER:
+		return SECTION_WORKER | SECTION_AUTH;
 	default:
 		return SECTION_WORKER;
 	}
@@ -101,10 +103,25 @@ static void encode_list(struct encoder *e, const struct option *row,
 		encode_rows(e, row->rows, (const char *)list->items + i * row->size);
 }
 
+static void encode_source(struct encoder *e, const struct config_source *source)
+{
+	message_put_string(e->writer, source->file);
+	message_put_u32(e->writer, (uint32_t)source->line);
+}
+
+static void encode_map(struct encoder *e, const struct config_map *map)
+{
+	message_put_u32(e->writer, (uint32_t)map->count);
+	for (size_t i = 0; i < map->count; i++) {
+		encode_source(e, &map->items[i].source);
+		message_put_string(e->writer, map->items[i].name);
+		message_put_string(e->writer, map->items[i].value);
+	}
+}
+
 static void encode_row(struct encoder *e, const struct option *row, const void *base)
 {
 	const void *field = (const char *)base + row->offset;
-	const struct config_source *source = field;
 	const struct address *address = field;
 
 	switch (row->type) {
@@ -131,9 +148,11 @@ static void encode_row(struct encoder *e, const struct option *row, const void *
 	case OPTION_LIST:
 		encode_list(e, row, field);
 		break;
+	case OPTION_MAP:
+		encode_map(e, field);
+		break;
 	case OPTION_SOURCE:
-		message_put_string(e->writer, source->file);
-		message_put_u32(e->writer, (uint32_t)source->line);
+		encode_source(e, field);
 		break;
 	case OPTION_BLOB:
 		encode_blob(e, field);
@@ -317,10 +336,28 @@ static void decode_list(struct decoder *d, const struct option *row, struct opti
 		decode_rows(d, row->rows, (char *)out->items + i * row->size);
 }
 
+static void decode_source(struct decoder *d, struct config_source *out)
+{
+	out->file = decode_string(d, true);
+	out->line = (int)message_get_u32(d->reader);
+}
+
+static void decode_map(struct decoder *d, const struct option *row, struct config_map *out)
+{
+	size_t count = decode_count(d, row);
+
+	out->items = arena_array(d->arena, count + 1, sizeof *out->items);
+	out->count = count;
+	for (size_t i = 0; i < count && !d->malformed && !d->reader->failed; i++) {
+		decode_source(d, &out->items[i].source);
+		out->items[i].name = decode_string(d, true);
+		out->items[i].value = decode_string(d, true);
+	}
+}
+
 static void decode_row(struct decoder *d, const struct option *row, void *base)
 {
 	void *field = (char *)base + row->offset;
-	struct config_source *source = field;
 
 	switch (row->type) {
 	case OPTION_STRING:
@@ -348,9 +385,11 @@ static void decode_row(struct decoder *d, const struct option *row, void *base)
 	case OPTION_LIST:
 		decode_list(d, row, field);
 		break;
+	case OPTION_MAP:
+		decode_map(d, row, field);
+		break;
 	case OPTION_SOURCE:
-		source->file = decode_string(d, true);
-		source->line = (int)message_get_u32(d->reader);
+		decode_source(d, field);
 		break;
 	case OPTION_BLOB:
 		decode_blob(d, field);
@@ -416,7 +455,7 @@ struct config *config_decode(struct message_reader *reader, enum child_kind kind
 	decode_rows(&d, option_table, config);
 	arena_free(d.scratch);
 	if (!d.malformed && !reader->failed && (d.section == SECTION_AUTH || routes_sane(config)) &&
-	    (d.section != SECTION_WORKER || listeners_sane(config)))
+	    (!(d.section & SECTION_WORKER) || listeners_sane(config)))
 		return config;
 	config_free(config);
 	return NULL;

@@ -71,6 +71,7 @@ bool config_decode_row(struct message_reader *, const struct option *, void *bas
 void config_read_files(struct config_loader *);
 void config_resolve(struct config_loader *);
 void config_check(struct config_loader *);
+void config_check_auth(struct config_loader *);
 void config_check_backends(struct config_loader *); /* pools, routes and what they say together */
 
 #endif

@@ -41,6 +41,9 @@ static void print_type(FILE *out, const struct option *row)
 	case OPTION_GROUP:
 		fputs("group", out);
 		break;
+	case OPTION_MAP:
+		fputs("group of strings, numbers, true or false", out);
+		break;
 	case OPTION_LIST:
 		fputs("list of groups", out);
 		break;

@@ -66,7 +66,7 @@ static const struct option_word logins[] = {
 static const struct option_word profiles[] = { { "modern", 0, false }, { NULL, 0, false } };
 static const struct option_word auth_sources[] = {
 	{ "backend", AUTH_SOURCE_BACKEND, false },
-	{ "sasl", AUTH_SOURCE_SASL, true },
+	{ "sasl", AUTH_SOURCE_SASL, false },
 	{ NULL, 0, false },
 };
 static const struct option_word log_formats[] = {
@@ -385,6 +385,14 @@ static const struct option process_rows[] = {
 	  .max = CONFIG_AUTH_PROCESSES_MAX,
 	  .number = 8,
 	  .help = "Started one by one while logins wait; what is not needed any more ends." },
+	{ .name = "idle",
+	  .type = OPTION_INT,
+	  .offset = AT(auth.processes_idle),
+	  .sections = AUTH,
+	  .min = 1,
+	  .max = WEEK,
+	  .number = 60,
+	  .help = "Seconds without a request after which one beyond `min` ends." },
 	END,
 };
 
@@ -394,7 +402,8 @@ static const struct option auth_rows[] = {
 	  .offset = AT(auth.source),
 	  .sections = BOTH,
 	  .words = auth_sources,
-	  .help = "Who decides whether a password is right; `backend`: the server's answer." },
+	  .help = "Who decides whether a password is right; `backend`: the server's answer; "
+		  "`sasl`: Cyrus SASL, by `auth.sasl`." },
 	{ .name = "mechanisms",
 	  .type = OPTION_STRINGS,
 	  .offset = AT(auth.mechanisms),
@@ -402,12 +411,31 @@ static const struct option auth_rows[] = {
 	  .min = 1,
 	  .max = 16,
 	  .text = "PLAIN LOGIN",
-	  .help = "SASL mechanisms that clients are offered inside TLS: `PLAIN`, `LOGIN`." },
+	  .help = "SASL mechanisms that clients are offered inside TLS: `PLAIN`, `LOGIN`; with "
+		  "`source = \"sasl\"` also `SCRAM-SHA-256`, `SCRAM-SHA-512`, `SCRAM-SHA-1` and "
+		  "others "
+		  "that plugins of Cyrus SASL bring. IMAP's LOGIN and POP3's USER need one of the "
+		  "first two." },
+	{ .name = "sasl",
+	  .type = OPTION_MAP,
+	  .offset = AT(auth.sasl),
+	  .flags = OPTION_SECRET,
+	  .sections = AUTH,
+	  .max = 64,
+	  .help = "Options of Cyrus SASL, handed on as they are: `pwcheck_method`, "
+		  "`auxprop_plugin` (one of the two is required), `sasldb_path`, "
+		  "`saslauthd_path`, `sql_...`, `ldapdb_...`, `log_level` and the rest. With "
+		  "`source = \"sasl\"` only." },
 	{ .name = "processes",
 	  .type = OPTION_GROUP,
+	  .sections = AUTH,
 	  .rows = process_rows,
-	  .help = "How many processes authenticate; each takes one step at a time." },
-	MISSING("sasl", OPTION_GROUP),
+	  .help = "The processes that ask Cyrus SASL." },
+	{ .name = "place",
+	  .type = OPTION_SOURCE,
+	  .offset = AT(auth.place),
+	  .flags = OPTION_INTERNAL,
+	  .sections = AUTH },
 	MISSING("delegates", OPTION_STRINGS),
 	END,
 };

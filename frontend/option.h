@@ -20,6 +20,7 @@ enum option_type {
 	OPTION_NETWORKS,
 	OPTION_GROUP, /* `rows` of the same struct */
 	OPTION_LIST,  /* of groups: `rows` of a struct of `size` */
+	OPTION_MAP, /* a group whose names are not ours: strings, numbers and truth values, as text */
 	/* derived values, which only travel between processes */
 	OPTION_SOURCE,
 	OPTION_BLOB,

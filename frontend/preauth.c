@@ -109,6 +109,11 @@ static struct span sasl_address(const struct address *address, char *out, size_t
 	return span_of(out);
 }
 
+static bool sasl_decides(const struct session *s)
+{
+	return s->generation->config->auth.source == AUTH_SOURCE_SASL;
+}
+
 static void ask(struct session *s, const struct decision *d)
 {
 	char local[64], remote[64];
@@ -123,10 +128,12 @@ static void ask(struct session *s, const struct decision *d)
 		.local = sasl_address(&s->local, local, sizeof(local)),
 		.remote = sasl_address(&s->peer, remote, sizeof(remote)),
 		.tls_bits = s->tls.bits,
+		.decides = sasl_decides(s),
 	};
 
 	free(s->user); /* of an earlier attempt */
 	s->user = NULL;
+	s->verified = false;
 	s->exchange = (struct auth_exchange) { s->id, s->exchange.serial + 1 };
 	request.exchange = s->exchange;
 	if (d->type == DECIDE_PASSWORD)
@@ -162,6 +169,7 @@ void preauth_refused(struct session *s, enum verdict verdict, const char *why)
 {
 	const struct config_limits *limits = &s->generation->config->limits;
 	double delay = limits->failure_delay;
+	unsigned owed = attempt_delay(s);
 
 	session_log_failed(s, why, !attempt_refused(s));
 	for (unsigned i = 0; i < s->auth_failures && delay < limits->failure_delay_max; i++)
@@ -169,7 +177,7 @@ void preauth_refused(struct session *s, enum verdict verdict, const char *why)
 	if (delay > limits->failure_delay_max)
 		delay = limits->failure_delay_max;
 	s->auth_failures++;
-	preauth_delay(s, verdict, (unsigned)delay);
+	preauth_delay(s, verdict, owed > delay ? owed : (unsigned)delay);
 }
 
 void preauth_delay(struct session *s, enum verdict verdict, unsigned milliseconds)
@@ -211,12 +219,34 @@ static void count_refusal(struct session *s)
 		session_farewell(s, FAREWELL_REFUSALS, "refused_commands");
 }
 
-static bool take_credential(struct session *s, const struct auth_answer *answer)
+/* Whom an answer is about; NULL where it does not say. */
+static void take_user(struct session *s, const struct auth_answer *answer)
 {
 	free(s->user);
-	s->user = strndup(answer->authcid.data, answer->authcid.len);
+	s->user = answer->authcid.len == 0 ? NULL
+					   : strndup(answer->authcid.data, answer->authcid.len);
+}
+
+/* Decoded, or verified, in which case there is no password in it. */
+static void answer_identity(struct session *s, const struct auth_answer *answer)
+{
+	struct log_line line;
+
+	if ((answer->type == AUTH_VERIFIED) != sasl_decides(s)) {
+		session_log(s, &line, LOG_LEVEL_ERROR, "bug");
+		log_value(&line, "message",
+			  SPAN("an auth process answered as if somebody else were to decide"));
+		log_end(&line);
+		session_close(s, "bug");
+		return;
+	}
+	take_user(s, answer);
 	s->credential = credential_new(answer->authcid, answer->password);
-	return s->user != NULL && s->credential != NULL;
+	s->verified = answer->type == AUTH_VERIFIED;
+	if (s->user != NULL && s->credential != NULL)
+		attempt_login(s);
+	else
+		preauth_temporary(s, "", "out of memory");
 }
 
 static void answer_refused(struct session *s, enum auth_refusal refusal)
@@ -231,18 +261,20 @@ static void answer_refused(struct session *s, enum auth_refusal refusal)
 		count_refusal(s);
 		break;
 	case AUTH_REFUSED_AUTHORIZATION:
+		attempt_named(s);
 		preauth_refused(s, VERDICT_UNAUTHORIZED, "another identity was asked for");
 		break;
 	default:
-		preauth_refused(s, VERDICT_REFUSED, "name or password is empty or malformed");
+		attempt_named(s);
+		preauth_refused(s, VERDICT_REFUSED,
+				sasl_decides(s) ? "name or password is wrong"
+						: "name or password is empty or malformed");
 		break;
 	}
 }
 
 void preauth_answer(struct session *s, const struct auth_answer *answer)
 {
-	struct log_line line;
-
 	if (s->state != SESSION_AUTH || answer->exchange.serial != s->exchange.serial)
 		return;
 	switch (answer->type) {
@@ -250,22 +282,16 @@ void preauth_answer(struct session *s, const struct auth_answer *answer)
 		back_to_dialogue(s, VERDICT_CHALLENGE, answer->challenge);
 		break;
 	case AUTH_CAPTURED:
-		if (take_credential(s, answer))
-			attempt_login(s);
-		else
-			preauth_temporary(s, "", "out of memory");
+	case AUTH_VERIFIED:
+		answer_identity(s, answer);
 		break;
 	case AUTH_REFUSED:
+		take_user(s, answer);
 		answer_refused(s, answer->refusal);
 		break;
 	case AUTH_TEMPORARY:
-		preauth_temporary(s, "", "no answer from an auth process");
-		break;
-	default: /* VERIFIED where the backend is to decide: never a way in */
-		session_log(s, &line, LOG_LEVEL_ERROR, "bug");
-		log_value(&line, "message", SPAN("SASL verified what a backend should decide"));
-		log_end(&line);
-		session_close(s, "bug");
+		take_user(s, answer);
+		preauth_temporary(s, "", "no verdict from an auth process");
 		break;
 	}
 	session_run(s);

@@ -81,8 +81,11 @@ void session_enter(struct session *s, enum session_state to)
 
 bool session_may_relay(const struct session *s)
 {
-	/* In the other modes the backend does not get to see the user's password, so its word is worth nothing here. */
-	return s->backend_accepted && s->pool->login.mode == LOGIN_MODE_PASSWORD &&
+	bool sasl = s->generation->config->auth.source == AUTH_SOURCE_SASL;
+	bool password = s->pool->login.mode == LOGIN_MODE_PASSWORD;
+
+	/* In the other modes the backend does not get to see the user's password: its word alone is worth nothing then. */
+	return s->verified == sasl && password != sasl && s->backend_accepted &&
 	       s->client.tls != NULL;
 }
 

@@ -41,7 +41,8 @@ struct session {
 	struct smtp_relay *relay; /* submission, after login */
 	struct auth_exchange exchange;
 	bool counted;          /* in the limits; else it was refused at the door */
-	bool backend_accepted; /* it took our login for the user */
+	bool verified;         /* SASL is sure that the client is `user` */
+	bool backend_accepted; /* it took our login for `user` */
 	bool plaintext_logged; /* the refusal before TLS is told once */
 	bool client_ended;     /* it has closed its side; nothing more will come */
 	unsigned refused_commands, auth_failures;
@@ -84,7 +85,8 @@ void session_free_closed(struct worker *);
 void session_send(struct session *, const char *data, size_t len);
 void session_restart_timer(struct session *, double seconds);
 
-/* True when the relay may open: SASL verified, or the backend accepted the command that carried the user's own password. */
+/* True when the relay may open: SASL verified the user and the backend accepted our login for that very user, or the backend
+ * accepted the command that carried the user's own password. */
 bool session_may_relay(const struct session *);
 
 #endif

@@ -48,9 +48,22 @@ static void auth_stuck(void *owner, unsigned index, unsigned incarnation)
 	message_writer_cleanup(&message);
 }
 
+static void auth_busy(void *owner)
+{
+	struct worker *w = owner;
+	struct message_writer message;
+
+	message_begin(&message, CONTROL_MESSAGE_MAX, CONTROL_BUSY);
+	message_put_u8(&message, CHILD_AUTH);
+	if (message_end(&message, 0))
+		channel_send(&w->supervisor, &message, NULL, 0);
+	message_writer_cleanup(&message);
+}
+
 static bool make_auth(struct worker *w, const struct config *config)
 {
-	static const struct auth_client_handlers handlers = { auth_answered, auth_stuck };
+	static const struct auth_client_handlers handlers = { auth_answered, auth_stuck,
+							      auth_busy };
 
 	if (w->auth == NULL)
 		w->auth = auth_client_new(w->loop, config->limits.auth_timeout, &handlers, w);
@@ -256,7 +269,7 @@ static void drain(struct worker *w)
 
 /* ---- the supervisor ------------------------------------------------------------------------------------------------- */
 
-static void peer_message(struct worker *w, bool up, struct message_reader *message, int *fds,
+static void peer_message(struct worker *w, unsigned type, struct message_reader *message, int *fds,
 			 size_t nfds)
 {
 	uint8_t kind = message_get_u8(message);
@@ -264,8 +277,10 @@ static void peer_message(struct worker *w, bool up, struct message_reader *messa
 
 	if (message->failed || kind != CHILD_AUTH || w->auth == NULL)
 		return;
-	if (!up) {
+	if (type == CONTROL_PEER_DOWN) {
 		auth_client_peer_down(w->auth, index, incarnation);
+	} else if (type == CONTROL_PEER_RETIRE) {
+		auth_client_peer_retire(w->auth, index, incarnation);
 	} else if (nfds == 1) {
 		auth_client_peer_up(w->auth, index, incarnation, fds[0]);
 		fds[0] = -1;
@@ -294,7 +309,8 @@ static void supervisor_message(struct channel *channel, unsigned type,
 		break;
 	case CONTROL_PEER_UP:
 	case CONTROL_PEER_DOWN:
-		peer_message(w, type == CONTROL_PEER_UP, message, fds, nfds);
+	case CONTROL_PEER_RETIRE:
+		peer_message(w, type, message, fds, nfds);
 		break;
 	case CONTROL_LOG:
 		log_target_take(message, fds, nfds);

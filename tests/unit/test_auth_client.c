@@ -62,7 +62,14 @@ static void on_stuck(void *owner, unsigned index, unsigned incarnation)
 	stuck_incarnation = incarnation;
 }
 
-static const struct auth_client_handlers handlers = { on_answer, on_stuck };
+static unsigned busy_count;
+
+static void on_busy(void *owner)
+{
+	busy_count++;
+}
+
+static const struct auth_client_handlers handlers = { on_answer, on_stuck, on_busy };
 
 static void on_request(struct channel *channel, unsigned type, struct message_reader *message,
 		       int *fds, size_t nfds)

@@ -64,8 +64,10 @@ static const struct auth_answer answers[] = {
 		.password = { "sec\0ret", 7 },
 	},
 	{ .type = AUTH_REFUSED, .exchange = { 3, 4 }, .refusal = AUTH_REFUSED_CREDENTIAL },
+	{ .type = AUTH_REFUSED, .exchange = { 3, 4 }, .authcid = { "alice", 5 } },
 	{ .type = AUTH_REFUSED, .exchange = { 3, 4 }, .refusal = AUTH_REFUSED_ENCODING },
 	{ .type = AUTH_TEMPORARY, .exchange = { 3, 4 } },
+	{ .type = AUTH_TEMPORARY, .exchange = { 3, 4 }, .authcid = { "alice", 5 } },
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -211,14 +213,14 @@ static void types_of_the_other_direction_are_malformed(void **state)
 	struct message_reader reader;
 	struct auth_request request;
 	struct auth_answer answer;
-	const uint8_t exchange[12] = { 0 };
+	const uint8_t exchange[12] = { 0 }, and_a_name[16] = { 0 };
 
 	for (unsigned type = 0; type < 300; type++) {
 		reader = (struct message_reader) { .data = exchange, .len = sizeof(exchange) };
 		assert_int_equal(auth_request_decode(&reader, type, &request), type == AUTH_CANCEL);
-		reader = (struct message_reader) { .data = exchange, .len = sizeof(exchange) };
+		reader = (struct message_reader) { .data = and_a_name, .len = sizeof(and_a_name) };
 		assert_int_equal(auth_answer_decode(&reader, type, &answer),
-				 type == AUTH_TEMPORARY);
+				 type == AUTH_TEMPORARY || type == AUTH_CHALLENGE);
 	}
 }
 
@@ -295,7 +297,7 @@ static void values_out_of_range_are_malformed(void **state)
 	char *storage;
 
 	assert_true(auth_answer_encode(&message, &answers[4]));
-	message.data[message.len - 1] = AUTH_REFUSED_ENCODING + 1;
+	message.data[message.len - 5] = AUTH_REFUSED_ENCODING + 1; /* an empty name behind it */
 	assert_false(decode(&message, message.len, true, NULL, &answer, &storage));
 	guard_free(storage, message.len);
 	message_writer_cleanup(&message);

@@ -56,7 +56,11 @@ static void on_stuck(void *owner, unsigned index, unsigned incarnation)
 {
 }
 
-static const struct auth_client_handlers worker_handlers = { on_answer, on_stuck };
+static void on_busy(void *owner)
+{
+}
+
+static const struct auth_client_handlers worker_handlers = { on_answer, on_stuck, on_busy };
 
 static int start(void **state)
 {
@@ -133,7 +137,11 @@ static void say_prepare(void)
 	const char *mechanisms[] = { "PLAIN", "LOGIN", NULL };
 	struct config config = {
 		.hostname = "mail.example.test",
-		.auth.mechanisms = { mechanisms, 2 },
+		.auth = { .mechanisms = { mechanisms, 2 },
+			  .place = { "test.conf", 1 },
+			  .processes_min = 1,
+			  .processes_max = 1,
+			  .processes_idle = 60 },
 		.limits = { .auth_timeout = 10, .sasl_line = 16384 },
 		.log.level = LOG_LEVEL_ERROR,
 	};
@@ -224,7 +232,7 @@ static void a_worker_logs_in_through_it(void **state)
 	auth_client_free(client);
 }
 
-static void a_later_configuration_ends_open_exchanges_and_serves_new_ones(void **state)
+static void open_exchanges_outlive_a_later_configuration(void **state)
 {
 	struct auth_client *client = auth_client_new(loop, 60., &worker_handlers, NULL);
 
@@ -235,7 +243,7 @@ static void a_later_configuration_ends_open_exchanges_and_serves_new_ones(void *
 	prepare_and_commit();
 	auth_client_continue(client, told.exchange, SPAN("Ym9i"));
 	wait_for(&told_count, 2);
-	assert_int_equal(told.type, AUTH_TEMPORARY);
+	assert_int_equal(told.type, AUTH_CHALLENGE);
 	begin(client, 2, "PLAIN", "AGFsaWNlAHNlY3JldA==");
 	wait_for(&told_count, 3);
 	assert_int_equal(told.type, AUTH_CAPTURED);
@@ -306,7 +314,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_worker_logs_in_through_it),
-		TEST(a_later_configuration_ends_open_exchanges_and_serves_new_ones),
+		TEST(open_exchanges_outlive_a_later_configuration),
 		TEST(a_malformed_request_ends_it_with_a_failure),
 		TEST(a_configuration_that_cannot_be_read_is_reported),
 		TEST(a_commit_of_nothing_ends_it_with_a_failure),

@@ -22,7 +22,8 @@ static char encoded[AUTH_RESPONSE_MAX + 64];
 
 static int start(void **state)
 {
-	const struct auth_sasl_settings settings = { "mail.example.test", both };
+	const struct auth_sasl_settings settings = { .hostname = "mail.example.test",
+						     .mechanisms = both };
 	const char *why = NULL;
 
 	sasl = auth_sasl_new(&settings, &why);
@@ -397,7 +398,8 @@ static void other_mechanisms_are_refused(void **state)
 static void only_configured_mechanisms_are_taken(void **state)
 {
 	static const char *const one[] = { "SCRAM-SHA-256", "PLAIN", "PLAIN", NULL };
-	const struct auth_sasl_settings settings = { "mail.example.test", one };
+	const struct auth_sasl_settings settings = { .hostname = "mail.example.test",
+						     .mechanisms = one };
 	const char *why = NULL;
 
 	stop(state);

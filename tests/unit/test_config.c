@@ -108,10 +108,9 @@ static const struct fault_case cases[] = {
 	{ PART_LOG, "log: { target = \"syslog:/" LONG "\"; };", 0, "too long", 1 },
 	{ PART_LOG, "log: { }; status: { port = 9587; };", 0, "\"status\" is not available", 1 },
 	{ PART_HOSTNAME, "keeper_user = \"keeper\";", 0, "not available in this version", 1 },
-	{ PART_AUTH, "auth: { source = \"sasl\"; };", 0, "not available in this version", 1 },
-	{ PART_AUTH, "auth: {\nsasl: { }; };", 1, "not available in this version", 1 },
+	{ PART_AUTH, "auth: {\ndelegates = ( ); };", 1, "not available in this version", 1 },
 	{ PART_AUTH, "auth: { mechanisms = ( \"PLAIN\",\n\"SCRAM-SHA-256\" ); };", 1,
-	  "\"SCRAM-SHA-256\" is not available in this version", 1 },
+	  "\"SCRAM-SHA-256\" needs source = \"sasl\"", 1 },
 	{ PART_AUTH, "auth: { mechanisms = ( \"PLAIN\", \"PLAIN\" ); };", 0, "named twice", 1 },
 	{ PART_TLS,
 	  "tls: { certificates = ( { chain = \"cert.pem\"; key = \"key.pem\"; } );\n profile = "

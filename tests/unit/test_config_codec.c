@@ -191,18 +191,48 @@ static void a_worker_does_not_learn_what_the_supervisor_alone_needs(void **state
 	assert_false(message_holds(f, "secret-place"));
 }
 
-static void a_checker_sees_what_a_worker_sees(void **state)
+static struct config_named sasl_options[] = {
+	{ { "auth.conf", 7 }, "sql_passwd", "not for workers" },
+	{ { "auth.conf", 8 }, "auxprop_plugin", "sql" },
+};
+
+static bool holds(const struct message_writer *writer, const char *text_of_it)
+{
+	return memmem(writer->data, writer->len, text_of_it, strlen(text_of_it)) != NULL;
+}
+
+static void options_of_sasl_travel_to_auth_processes_only(void **state)
 {
 	struct fixture *f = *state;
-	struct message_writer worker;
+	struct config *config;
 
+	f->config->auth.sasl = (struct config_map) { sasl_options, 2 };
 	encode(f, CHILD_WORKER);
-	worker = f->writer;
-	memset(&f->writer, 0, sizeof f->writer);
-	encode(f, CHILD_CHECKER);
-	assert_int_equal(worker.len, f->writer.len);
-	assert_memory_equal(worker.data, f->writer.data, worker.len);
-	message_writer_cleanup(&worker);
+	assert_false(holds(&f->writer, "not for workers"));
+	encode(f, CHILD_MONITOR);
+	assert_false(holds(&f->writer, "not for workers"));
+	config = round_trip(f, CHILD_AUTH);
+	assert_non_null(config);
+	assert_int_equal(config->auth.sasl.count, 2);
+	assert_string_equal(config->auth.sasl.items[0].name, "sql_passwd");
+	assert_string_equal(config->auth.sasl.items[0].value, "not for workers");
+	assert_string_equal(config->auth.sasl.items[1].source.file, "auth.conf");
+	assert_int_equal(config->auth.sasl.items[1].source.line, 8);
+	config_free(config);
+}
+
+static void a_checker_sees_what_a_worker_and_an_auth_process_see(void **state)
+{
+	struct fixture *f = *state;
+	struct config *config;
+
+	f->config->auth.sasl = (struct config_map) { sasl_options, 2 };
+	config = round_trip(f, CHILD_CHECKER);
+	assert_non_null(config);
+	assert_int_equal(config->pools.count, 2);
+	assert_non_null(config->tls.certificates.items[0].key_pem.data);
+	assert_int_equal(config->auth.sasl.count, 2);
+	config_free(config);
 }
 
 static void a_section_cut_anywhere_is_refused(void **state)
@@ -294,7 +324,8 @@ int main(void)
 		TEST(an_authentication_process_gets_no_key_no_certificate_and_no_backend),
 		TEST(a_monitor_gets_the_servers_and_no_key),
 		TEST(a_worker_does_not_learn_what_the_supervisor_alone_needs),
-		TEST(a_checker_sees_what_a_worker_sees),
+		TEST(options_of_sasl_travel_to_auth_processes_only),
+		TEST(a_checker_sees_what_a_worker_and_an_auth_process_see),
 		TEST(a_section_cut_anywhere_is_refused),
 		TEST(a_changed_byte_never_gives_a_value_out_of_bounds),
 		TEST(a_section_that_does_not_fit_fails_the_writer),

@@ -35,7 +35,7 @@ static void bounds_are_kept(void **state)
 	} cases[] = {
 		{ 1, 1, true },
 		{ 0, 1, false },
-		{ 1, 0, true },
+		{ 1, 0, true }, /* somebody else has verified him */
 		{ CREDENTIAL_USER_MAX, CREDENTIAL_PASSWORD_MAX, true },
 		{ CREDENTIAL_USER_MAX + 1, 1, false },
 		{ 1, CREDENTIAL_PASSWORD_MAX + 1, false },
