@@ -16,14 +16,19 @@
 static struct ev_loop *loop;
 static struct channel control;
 static pid_t child;
-static unsigned said_count, said_type, told_count;
+static unsigned said_count, said_type, told_count, idle_count;
 static bool control_gone;
+static int idle_seconds;
 static struct auth_answer told;
 static char told_user[32], told_password[32], told_challenge[32];
 
 static void on_said(struct channel *channel, unsigned type, struct message_reader *message,
 		    int *fds, size_t nfds)
 {
+	if (type == CONTROL_IDLE) {
+		idle_count++;
+		return;
+	}
 	assert_int_equal(message_get_u32(message), 5);
 	said_count++;
 	said_type = type;
@@ -67,7 +72,8 @@ static int start(void **state)
 	int fds[2];
 
 	loop = ev_loop_new(EVFLAG_AUTO);
-	said_count = told_count = 0;
+	said_count = told_count = idle_count = 0;
+	idle_seconds = 60;
 	control_gone = false;
 	assert_int_equal(channel_pair(fds), 0);
 	child = fork();
@@ -141,7 +147,7 @@ static void say_prepare(void)
 			  .place = { "test.conf", 1 },
 			  .processes_min = 1,
 			  .processes_max = 1,
-			  .processes_idle = 60 },
+			  .processes_idle = idle_seconds },
 		.limits = { .auth_timeout = 10, .sasl_line = 16384 },
 		.log.level = LOG_LEVEL_ERROR,
 	};
@@ -292,6 +298,44 @@ static void a_commit_of_nothing_ends_it_with_a_failure(void **state)
 	assert_int_equal(status_of_child(), EXIT_FAILURE);
 }
 
+static void it_says_when_it_has_nothing_to_do(void **state)
+{
+	idle_seconds = 1;
+	prepare_and_commit();
+	wait_for(&idle_count, 2);
+}
+
+static void it_drains_until_its_last_worker_has_gone(void **state)
+{
+	struct auth_client *client = auth_client_new(loop, 60., &worker_handlers, NULL);
+
+	prepare_and_commit();
+	auth_client_peer_up(client, 0, 1, say_worker(0, 1));
+	begin(client, 1, "LOGIN", NULL);
+	wait_for(&told_count, 1);
+	say(CONTROL_DRAIN, NULL);
+	auth_client_continue(client, told.exchange, SPAN("Ym9i"));
+	wait_for(&told_count, 2);
+	auth_client_continue(client, told.exchange, SPAN("c2VjcmV0"));
+	wait_for(&told_count, 3);
+	assert_int_equal(told.type, AUTH_CAPTURED);
+	assert_false(control_gone);
+	auth_client_peer_retire(client, 0, 1);
+	while (!control_gone)
+		ev_run(loop, EVRUN_ONCE);
+	assert_int_equal(status_of_child(), EXIT_SUCCESS);
+	auth_client_free(client);
+}
+
+static void it_ends_at_once_when_it_drains_and_has_no_worker(void **state)
+{
+	prepare_and_commit();
+	say(CONTROL_DRAIN, NULL);
+	while (!control_gone)
+		ev_run(loop, EVRUN_ONCE);
+	assert_int_equal(status_of_child(), EXIT_SUCCESS);
+}
+
 static void it_ends_when_it_is_told_to(void **state)
 {
 	prepare_and_commit();
@@ -318,6 +362,9 @@ int main(void)
 		TEST(a_malformed_request_ends_it_with_a_failure),
 		TEST(a_configuration_that_cannot_be_read_is_reported),
 		TEST(a_commit_of_nothing_ends_it_with_a_failure),
+		TEST(it_says_when_it_has_nothing_to_do),
+		TEST(it_drains_until_its_last_worker_has_gone),
+		TEST(it_ends_at_once_when_it_drains_and_has_no_worker),
 		TEST(it_ends_when_it_is_told_to),
 		TEST(it_ends_with_its_supervisor),
 	};
