@@ -403,11 +403,14 @@ static bool login_field_acceptable(struct exchange *exchange, struct span field)
 	return !exchange->refused;
 }
 
-/* After a call into the library. */
+/* After a call into the library, which takes a database that is not there for one without users. */
 static int exchange_note(struct exchange *exchange, int result)
 {
 	if (auth_library_took_decoy(exchange->sasl->library))
 		exchange->unknown = true;
+	if ((exchange->unknown || result == SASL_NOUSER) &&
+	    !auth_library_store_is_there(exchange->options))
+		return SASL_UNAVAIL;
 	return result;
 }
 
@@ -419,8 +422,6 @@ static int exchange_step(struct exchange *exchange, const struct auth_request *r
 	char mechanism[32];
 	int result;
 
-	if (!auth_library_store_is_there(exchange->options))
-		return SASL_UNAVAIL;
 	if (request->type == AUTH_BEGIN)
 		result = terminate(request->mechanism, mechanism, sizeof(mechanism))
 				 ? sasl_server_start(exchange->conn, mechanism, data, len, &out,
@@ -487,9 +488,7 @@ static int check_password(struct exchange *exchange, struct span user, struct sp
 	char *name = strndup(user.data, user.len), *copy = strndup(password.data, password.len);
 	int result = SASL_NOMEM;
 
-	if (!auth_library_store_is_there(exchange->options))
-		result = SASL_UNAVAIL;
-	else if (name && copy)
+	if (name && copy)
 		result = sasl_checkpass(exchange->conn, name, (unsigned)user.len, copy,
 					(unsigned)password.len);
 	if (copy)

@@ -49,7 +49,7 @@ struct auth_client {
 	struct peer *peers;
 	struct exchange *exchanges, **last; /* in the order of their latest step */
 	size_t waiting;
-	double complained; /* loop time; 0: never */
+	ev_timer busy; /* after a complaint */
 };
 
 static void dispatch(struct auth_client *);
@@ -374,19 +374,22 @@ static struct exchange *next_for(struct auth_client *client, const struct peer *
 	return fresh;
 }
 
-/* Only a new exchange can go to another process. */
+/* Only a new exchange can go to another process. Again when it still waits after a while. */
 static void complain(struct auth_client *client)
 {
 	struct exchange *exchange = client->exchanges;
-	double now = ev_now(client->loop);
 
 	while (exchange && !(exchange->state == WAITING && !exchange->peer))
 		exchange = exchange->next;
-	if (!exchange || !client->peers ||
-	    (client->complained > 0 && now - client->complained < BUSY_INTERVAL))
+	if (!exchange || !client->peers || ev_is_active(&client->busy))
 		return;
-	client->complained = now;
+	timer_restart(client->loop, &client->busy, BUSY_INTERVAL);
 	client->handlers->busy(client->owner);
+}
+
+static void busy_timer(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	complain(timer->data);
 }
 
 static void dispatch(struct auth_client *client)
@@ -490,6 +493,8 @@ struct auth_client *auth_client_new(struct ev_loop *loop, double step_timeout,
 	client->handlers = handlers;
 	client->owner = owner;
 	client->last = &client->exchanges;
+	ev_init(&client->busy, busy_timer);
+	client->busy.data = client;
 	return client;
 }
 
@@ -502,6 +507,7 @@ void auth_client_free(struct auth_client *client)
 {
 	if (!client)
 		return;
+	ev_timer_stop(client->loop, &client->busy);
 	while (client->exchanges) {
 		struct exchange *exchange = client->exchanges;
 

@@ -66,7 +66,7 @@ def quote(text):
 
 @dataclass
 class Backend:
-    """A pool with one server; `extra` is libconfig text within the pool."""
+    """A pool with one server; `login` and `extra` are libconfig text within the pool."""
 
     protocol: str
     port: int
@@ -74,11 +74,12 @@ class Backend:
     tls: str = "none"
     extra: str = ""
     name: str = ""
+    login: str = 'login = "password";'
 
     def text(self):
         return (f"  {{ name = {quote(self.pool())}; protocol = {quote(self.protocol)};\n"
                 f"    servers = ( {{ host = {quote(self.host)}; port = {self.port}; }} ); tls = {quote(self.tls)};\n"
-                f'    login = "password"; {self.extra} }}')
+                f"    {self.login} {self.extra} }}")
 
     def pool(self):
         return self.name or f"old-{self.protocol}"

@@ -12,6 +12,11 @@ static void it_complains_when_new_exchanges_find_no_process(void **state)
 	assert_int_equal(busy_count, 1);
 	begin(3); /* not again within a second */
 	assert_int_equal(busy_count, 1);
+	wait_for(&busy_count, 2); /* but then, since they still wait */
+	auth_client_cancel(client, exchange_of(2));
+	auth_client_cancel(client, exchange_of(3));
+	settle();
+	assert_int_equal(busy_count, 2);
 }
 
 static void it_does_not_complain_of_what_more_processes_would_not_help(void **state)
