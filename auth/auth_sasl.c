@@ -14,6 +14,7 @@
  */
 #include "auth/auth_sasl.h"
 #include "auth/auth_sasl_library.h"
+#include "frontend/log.h"
 #include "protocols/credential.h"
 #include <stdlib.h>
 #include <sasl/sasl.h>
@@ -275,6 +276,13 @@ static bool exchange_open(struct exchange *exchange, const struct auth_request *
 	       sasl_setprop(exchange->conn, SASL_SSF_EXTERNAL, &strength) == SASL_OK;
 }
 
+static void answer_temporary(const struct exchange *exchange, struct auth_answer *answer)
+{
+	answer->type = AUTH_TEMPORARY;
+	if (exchange->options->decides)
+		log_event(LOG_LEVEL_WARNING, "sasl", "%s", sasl_errdetail(exchange->conn));
+}
+
 static void answer_refused(struct auth_answer *answer, enum auth_refusal why)
 {
 	answer->type = AUTH_REFUSED;
@@ -294,7 +302,7 @@ static void answer_failure(const struct exchange *exchange, int result, struct a
 		break;
 	case SASL_NOMECH: /* a mechanism that is listed is there; what is missing then is a store */
 		if (exchange->options->decides)
-			answer->type = AUTH_TEMPORARY;
+			answer_temporary(exchange, answer);
 		else
 			answer_refused(answer, AUTH_REFUSED_MECHANISM);
 		break;
@@ -315,7 +323,7 @@ static void answer_failure(const struct exchange *exchange, int result, struct a
 		answer_refused(answer, AUTH_REFUSED_CREDENTIAL);
 		break;
 	default:
-		answer->type = AUTH_TEMPORARY;
+		answer_temporary(exchange, answer);
 	}
 }
 

@@ -48,9 +48,17 @@ static struct span next_item(struct span *rest)
 	return item;
 }
 
+/* RFC 9051 7.2.2: LOGINDISABLED, where LOGIN would be refused whatever it carries. */
+static bool takes_passwords(const struct dialogue_settings *settings)
+{
+	return capability_mechanism(settings, SPAN("PLAIN")) ||
+	       capability_mechanism(settings, SPAN("LOGIN"));
+}
+
 static void show_row(const struct list *list, const struct command *row, bool mechanisms)
 {
-	bool legal = command_is_legal(row, list->dialogue->phase);
+	bool legal = command_is_legal(row, list->dialogue->phase) &&
+		     (!(row->flags & CMD_PASSWORD) || takes_passwords(list->dialogue->settings));
 	struct span rest = span_of(row->capability);
 
 	while (rest.len > 0) {

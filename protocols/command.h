@@ -17,6 +17,8 @@ enum command_flag {
 	CMD_SECRET =
 		1, /* its arguments are or lead to a credential: never logged, never before TLS */
 	CMD_LAST = 2, /* must end a pipelined group (RFC 2920 3.1) */
+	CMD_PASSWORD =
+		4, /* carries a bare password: shown only where PLAIN or LOGIN is offered, too */
 };
 
 struct dialogue;

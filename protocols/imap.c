@@ -156,7 +156,7 @@ static const struct command imap_commands[] = {
 	{ "NOOP", PHASE_PLAIN | PHASE_TLS, 0, "LITERAL+", apply_noop },
 	{ "ID", PHASE_PLAIN | PHASE_TLS, 0, "ID", apply_id },
 	{ "STARTTLS", PHASE_PLAIN, CMD_LAST, "STARTTLS", apply_starttls },
-	{ "LOGIN", PHASE_TLS, CMD_SECRET, "!LOGINDISABLED", apply_login },
+	{ "LOGIN", PHASE_TLS, CMD_SECRET | CMD_PASSWORD, "!LOGINDISABLED", apply_login },
 	{ "LOGOUT", PHASE_PLAIN | PHASE_TLS, 0, NULL, apply_logout },
 	AFTER_LOGIN("APPEND"),
 	AFTER_LOGIN("CHECK"),

@@ -155,7 +155,7 @@ static void apply_auth(struct dialogue *dialogue, struct span args, struct outpu
 static const struct command pop3_commands[] = {
 	{ "CAPA", PHASE_PLAIN | PHASE_TLS, 0, "RESP-CODES,AUTH-RESP-CODE", apply_capa },
 	{ "STLS", PHASE_PLAIN, CMD_LAST, "STLS", apply_stls },
-	{ "USER", PHASE_TLS, CMD_SECRET, "USER", apply_user },
+	{ "USER", PHASE_TLS, CMD_SECRET | CMD_PASSWORD, "USER", apply_user },
 	{ "PASS", PHASE_TLS, CMD_SECRET, NULL, apply_pass },
 	{ "AUTH", PHASE_TLS, CMD_SECRET, "SASL *", apply_auth },
 	{ "APOP", 0, CMD_SECRET, NULL, NULL },

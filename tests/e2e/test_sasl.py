@@ -326,6 +326,18 @@ def test_a_daemon_that_is_away_is_no_wrong_password(daemon, tmp_path, certificat
 
 # ---- what -t finds
 
+def test_the_configuration_in_the_readme_is_accepted(tmp_path, certificate, users):
+    with open(os.path.join(os.path.dirname(__file__), "../../README.md"), encoding="utf-8") as file:
+        text = file.read().split("## Let Cyrus SASL decide")[1].split("```")[1]
+    for source, name in ((certificate.chain, "cert.pem"), (certificate.key, "key.pem")):
+        shutil.copy(source, tmp_path / name)
+    (tmp_path / "master.secret").write_text(MASTER + "\n")
+    (tmp_path / "master.secret").chmod(0o600)
+    (tmp_path / "postern.conf").write_text(text.replace('"users.db"', '"%s"' % users.path)
+                                           + ('user = "nobody";' if stores.is_root() else ""))
+    assert check(tmp_path / "postern.conf") == (0, "configuration ok\n")
+
+
 @pytest.mark.parametrize("sasl, mechanisms, line, words", [
     ('auxprop_plugin = "sasldb";\nsasldb_path = "nowhere.db";', ("PLAIN",), 1, "nowhere.db cannot be read"),
     ('auxprop_plugin = "no-such-store";', ("PLAIN",), 0, 'auxprop_plugin "no-such-store" is not installed'),
