@@ -26,7 +26,7 @@ endif
 
 # ---- what we build with ----------------------------------------------------------------------------------------------
 
-packages	= wolfssl libsasl2 libconfig libcrypto
+packages	= wolfssl libsasl2 libconfig libcrypto libseccomp
 cppflags	= -I. -D_GNU_SOURCE -DPOSTERN_VERSION='"$(VERSION)"'
 warnings	= -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
 		  -Wwrite-strings -Wformat=2 -Wvla -Wundef -Wno-unused-parameter
@@ -144,11 +144,12 @@ needs:
 	@missing=; \
 	command -v $(firstword $(CC)) >/dev/null || missing="$$missing $(notdir $(firstword $(CC)))"; \
 	if command -v pkg-config >/dev/null; then \
-		for pair in wolfssl:libwolfssl-dev libsasl2:libsasl2-dev libconfig:libconfig-dev libcrypto:libssl-dev; do \
+		for pair in wolfssl:libwolfssl-dev libsasl2:libsasl2-dev libconfig:libconfig-dev libcrypto:libssl-dev \
+			libseccomp:libseccomp-dev; do \
 			pkg-config --exists $${pair%:*} || missing="$$missing $${pair#*:}"; \
 		done; \
 	else \
-		missing="$$missing pkg-config libwolfssl-dev libsasl2-dev libconfig-dev libssl-dev"; \
+		missing="$$missing pkg-config libwolfssl-dev libsasl2-dev libconfig-dev libssl-dev libseccomp-dev"; \
 	fi; \
 	echo '#include <ev.h>' | $(CC) -E - >/dev/null 2>&1 || missing="$$missing libev-dev"; \
 	if [ -n "$$missing" ]; then \

@@ -11,6 +11,18 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* The sanitizers do more than a child of ours may. */
+#if defined(__SANITIZE_ADDRESS__)
+#define CHILD_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define CHILD_SANITIZED 1
+#endif
+#endif
+#ifndef CHILD_SANITIZED
+#define CHILD_SANITIZED 0
+#endif
+
 struct child_start {
 	enum child_kind kind;
 	unsigned index, incarnation;

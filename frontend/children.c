@@ -76,7 +76,9 @@ void child_log(enum log_level level, const char *event, const struct child *chil
 	log_number(&line, "pid", (uint64_t)pid);
 	if (WIFSIGNALED(status))
 		log_number(&line, "signal", (uint64_t)WTERMSIG(status));
-	else if (status != 0)
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+		log_word(&line, "reason", "seccomp");
+	if (WIFEXITED(status) && WEXITSTATUS(status) != 0)
 		log_number(&line, "status", (uint64_t)WEXITSTATUS(status));
 	log_end(&line);
 }

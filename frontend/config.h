@@ -125,6 +125,7 @@ struct config {
 	const char *user, *auth_user; /* NULL: not named */
 	int workers;
 	const char *pid_file;
+	bool seccomp; /* workers may make the calls of syscalls.c only */
 	struct {
 		struct config_certificates certificates;
 		int profile;

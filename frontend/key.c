@@ -3,6 +3,7 @@
  */
 #include "frontend/key.h"
 #include <openssl/bio.h>
+#include <openssl/crypto.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -26,6 +27,16 @@ struct key {
 /* All keys of this process, so that the TLS library's callback finds one by its id. */
 static struct key *keys;
 static unsigned last_id;
+
+int key_library_init(void)
+{
+	return OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG | OPENSSL_INIT_LOAD_CRYPTO_STRINGS |
+					   OPENSSL_INIT_ADD_ALL_CIPHERS |
+					   OPENSSL_INIT_ADD_ALL_DIGESTS,
+				   NULL) == 1
+		       ? 0
+		       : -1;
+}
 
 /* A key with a pass phrase must fail, not ask on a terminal. */
 static int no_pass_phrase(char *buf, int size, int rwflag, void *u)

@@ -21,6 +21,9 @@ enum key_algorithm {
 
 struct key;
 
+/* Opens what the library reads from files, so that later calls need none. 0 or -1. */
+int key_library_init(void);
+
 /* The key of a PEM text, if it fits the first certificate of the chain, each certificate is issued by the one behind it and
  * the sizes are enough (RSA 2048, EC P-256 or P-384); else NULL and why. */
 struct key *key_new(const uint8_t *key_pem, size_t key_len, const uint8_t *chain_pem,

@@ -4,6 +4,7 @@
 #include "frontend/config.h"
 #include "frontend/config_version.h"
 #include "frontend/supervisor.h"
+#include "frontend/syscalls.h"
 #include "frontend/tls.h"
 #include <ev.h>
 #include <fcntl.h>
@@ -17,13 +18,14 @@
 static void usage(FILE *out)
 {
 	fputs("usage: postern -c PATH [-t]\n"
-	      "       postern -V | --options | --help\n"
+	      "       postern -V | --options | --syscalls | --help\n"
 	      "\n"
 	      "  -c PATH    configuration: a file, or a folder whose *.conf are read in name "
 	      "order\n"
 	      "  -t         check the configuration and end: 0 when it is right, 78 when not\n"
 	      "  -V         show the version, and those of the libraries in use\n"
 	      "  --options  show every option of the configuration\n"
+	      "  --syscalls show the system calls that a worker may make\n"
 	      "  -h, --help show this\n"
 	      "\n"
 	      "SIGHUP reloads; SIGTERM drains and stops; SIGINT or a second SIGTERM stops at "
@@ -65,6 +67,7 @@ int main(int argc, char **argv)
 {
 	static const struct option long_options[] = {
 		{ "options", no_argument, NULL, 'o' },
+		{ "syscalls", no_argument, NULL, 's' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },
@@ -89,6 +92,9 @@ int main(int argc, char **argv)
 			return finish_output();
 		case 'o':
 			config_print_options(stdout);
+			return finish_output();
+		case 's':
+			syscalls_print(stdout);
 			return finish_output();
 		case 'h':
 			usage(stdout);

@@ -114,6 +114,14 @@ static void log_ready(const struct supervisor *supervisor)
 	free(addresses);
 }
 
+/* Told at every start: what is off for debugging must not stay off unnoticed. */
+static void log_seccomp_off(const struct supervisor *supervisor)
+{
+	if (!supervisor->config->seccomp)
+		log_event(LOG_LEVEL_WARNING, "seccomp_off",
+			  "seccomp = false: workers may make every system call");
+}
+
 static void on_prepared(struct children *children)
 {
 	struct supervisor *supervisor = children->owner;
@@ -127,6 +135,7 @@ static void on_prepared(struct children *children)
 	supervisor->phase = SUPERVISOR_RUNNING;
 	children_commit(children);
 	log_ready(supervisor);
+	log_seccomp_off(supervisor);
 	if (supervisor->reload.again)
 		reload_begin(&supervisor->reload);
 }

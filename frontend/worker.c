@@ -6,6 +6,8 @@
 #include "frontend/preauth.h"
 #include "frontend/prepared.h"
 #include "frontend/session.h"
+#include "frontend/syscalls.h"
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -70,6 +72,20 @@ static bool make_auth(struct worker *w, const struct config *config)
 	return w->auth != NULL;
 }
 
+/* Once, before the configuration of others is used and long before a client's first byte. */
+static bool confine(struct worker *w, const struct config *config, struct config_faults *faults)
+{
+	if (w->confined || !config->seccomp)
+		return true;
+	w->confined = syscalls_confine_worker() == 0;
+	if (!w->confined)
+		config_fault(faults, false, "", 0,
+			     "the kernel does not take the filter of system calls: %s; seccomp = "
+			     "false goes without",
+			     strerror(errno));
+	return w->confined;
+}
+
 static void prepare(struct worker *w, struct message_reader *message)
 {
 	struct config_faults faults = { .count = 0 };
@@ -82,6 +98,8 @@ static void prepare(struct worker *w, struct message_reader *message)
 	config = config_decode(message, CHILD_WORKER);
 	if (config == NULL || !map_shared(w, config) || !make_auth(w, config)) {
 		config_fault(&faults, false, "", 0, "the worker cannot use its configuration");
+		config_free(config);
+	} else if (!confine(w, config, &faults)) {
 		config_free(config);
 	} else {
 		generation = generation_new(config, &faults);

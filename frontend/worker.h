@@ -25,6 +25,7 @@ struct worker {
 	struct session_table sessions;
 	uint32_t last_session;
 	unsigned session_cap; /* what the descriptors allow */
+	bool confined;        /* the filter of system calls is in force */
 	bool draining, drain_deadline_passed;
 	ev_timer drain_timer, accept_pause;
 	TAILQ_HEAD(, session) resumed; /* want another turn */

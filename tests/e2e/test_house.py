@@ -46,6 +46,7 @@ def test_the_grammars_are_pure(path):
     (r"sasl/", {"auth/auth_sasl.c", "auth/auth_sasl_library.c"}),
     (r"wolfssl/", {"frontend/tls.c"}),
     (r"openssl/", {"frontend/key.c"}),
+    (r"seccomp\.h$", {"frontend/syscalls.c"}),
 ])
 def test_a_library_is_known_to_one_file(library, files):
     assert who_includes(library) == files
