@@ -1,8 +1,10 @@
 /* listening - binds what the configuration names; see listening.h.
  * Invariants: the first socket of a new address is bound without SO_REUSEPORT, so an address that another process has is
- * refused; only then is the option set, and the other workers' sockets join it. IPv6 sockets take IPv6 only.
+ * refused; only then is the option set, and the other workers' sockets join it. A socket that the service manager has bound
+ * to an address comes before one of our own. IPv6 sockets take IPv6 only.
  */
 #include "frontend/listening.h"
+#include "frontend/activation.h"
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -42,19 +44,32 @@ static int open_socket(const struct address *address, bool first)
 	return -1;
 }
 
+/* A further worker's: a socket of its own beside the first, or the first once more, where one that we have not bound does not
+ * let others join it. */
+static int join_socket(const struct address *address, int first, bool handed, bool shareable)
+{
+	int fd = shareable ? open_socket(address, false) : -1;
+
+	return fd >= 0 || !handed ? fd : fcntl(first, F_DUPFD_CLOEXEC, 0);
+}
+
 /* All workers' sockets of one listener; false with errno. */
 static bool open_listener(struct listening *listening, size_t listener)
 {
 	struct address *address = &listening->addresses[listener];
+	int *fds = &listening->fds[listener * listening->workers];
+	bool shareable = true, handed;
 
-	for (unsigned worker = 0; worker < listening->workers; worker++) {
-		int fd = open_socket(address, worker == 0);
-
-		if (fd < 0)
-			return false;
-		listening->fds[listener * listening->workers + worker] = fd;
-		/* port 0: the others take the one that the first got */
-		if (worker == 0 && getsockname(fd, &address->u.any, &address->len) < 0)
+	fds[0] = activation_take(address, &shareable);
+	handed = fds[0] >= 0;
+	if (!handed)
+		fds[0] = open_socket(address, true);
+	/* port 0: the others take the one that the first got */
+	if (fds[0] < 0 || getsockname(fds[0], &address->u.any, &address->len) < 0)
+		return false;
+	for (unsigned worker = 1; worker < listening->workers; worker++) {
+		fds[worker] = join_socket(address, fds[0], handed, shareable);
+		if (fds[worker] < 0)
 			return false;
 	}
 	return true;

@@ -58,12 +58,9 @@ static void drop_next(struct reload *reload)
 
 static void finish(struct reload *reload, bool done)
 {
-	bool again = reload->again;
-
 	enter(reload, RELOAD_NONE, 0);
-	reload->again = false;
 	reload->ended(reload, done);
-	if (again)
+	if (reload->again)
 		reload_begin(reload);
 }
 

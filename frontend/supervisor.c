@@ -1,14 +1,17 @@
 /* supervisor - start order, signals, end; see supervisor.h.
- * The order of a start: configuration, log, users, checker child, pid file, listening sockets, shared counters, children, all
- * ready, begin. Each step that fails says why on stderr and gives its exit status; what stands is taken down in reverse.
+ * The order of a start: what a service manager hands over, configuration, log, users, checker child, pid file, listening
+ * sockets, shared counters, children, all ready, begin. Each step that fails says why on stderr and gives its exit status;
+ * what stands is taken down in reverse.
  * Phases: CHECKING -> STARTING -> RUNNING -> DRAINING -> STOPPING, and from any of them to STOPPING.
  */
 #include "frontend/supervisor.h"
 #include "frontend/account.h"
+#include "frontend/activation.h"
 #include "frontend/child.h"
 #include "frontend/children.h"
 #include "frontend/listening.h"
 #include "frontend/log_target.h"
+#include "frontend/notify.h"
 #include "frontend/pid_file.h"
 #include "frontend/reload.h"
 #include <errno.h>
@@ -47,6 +50,7 @@ struct supervisor {
 	int shared, pid_file;
 	ev_signal signals[4];
 	ev_timer deadline; /* DRAINING, STOPPING: who is left is killed */
+	ev_timer watchdog; /* of the service manager, if it has one */
 };
 
 /* ---- end ---- */
@@ -122,6 +126,11 @@ static void log_seccomp_off(const struct supervisor *supervisor)
 			  "seccomp = false: workers may make every system call");
 }
 
+static void tell_ready(const struct supervisor *supervisor)
+{
+	notify_ready(supervisor->listening.count, supervisor->children.workers);
+}
+
 static void on_prepared(struct children *children)
 {
 	struct supervisor *supervisor = children->owner;
@@ -136,6 +145,7 @@ static void on_prepared(struct children *children)
 	children_commit(children);
 	log_ready(supervisor);
 	log_seccomp_off(supervisor);
+	tell_ready(supervisor);
 	if (supervisor->reload.again)
 		reload_begin(&supervisor->reload);
 }
@@ -243,6 +253,13 @@ static void apply(struct reload *reload, const struct config *before)
 
 static void reload_ended(struct reload *reload, bool done)
 {
+	if (!reload->again)
+		tell_ready(reload->children->owner);
+}
+
+static void on_watchdog(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	notify_alive();
 }
 
 static void on_signal(struct ev_loop *loop, ev_signal *watcher, int events)
@@ -251,16 +268,19 @@ static void on_signal(struct ev_loop *loop, ev_signal *watcher, int events)
 
 	switch (watcher->signum) {
 	case SIGHUP:
-		if (supervisor->phase == SUPERVISOR_RUNNING)
+		if (supervisor->phase == SUPERVISOR_RUNNING) {
+			notify_reloading();
 			reload_begin(&supervisor->reload);
-		else if (supervisor->phase < SUPERVISOR_RUNNING)
+		} else if (supervisor->phase < SUPERVISOR_RUNNING) {
 			supervisor->reload.again = true;
+		}
 		break;
 	case SIGUSR1:
 		reopen_log(supervisor);
 		break;
 	default:
 		log_event(LOG_LEVEL_INFO, "stopping", "%s", strsignal(watcher->signum));
+		notify_stopping();
 		if (watcher->signum == SIGTERM && supervisor->phase == SUPERVISOR_RUNNING)
 			drain(supervisor);
 		else
@@ -280,6 +300,9 @@ static void watch_signals(struct supervisor *supervisor)
 	}
 	ev_init(&supervisor->deadline, on_deadline);
 	supervisor->deadline.data = supervisor;
+	ev_timer_init(&supervisor->watchdog, on_watchdog, notify_watchdog(), notify_watchdog());
+	if (notify_watchdog() > 0)
+		ev_timer_start(supervisor->loop, &supervisor->watchdog);
 	reload_init(&supervisor->reload);
 }
 
@@ -288,6 +311,7 @@ static void unwatch_signals(struct supervisor *supervisor)
 	for (size_t i = 0; i < sizeof(supervisor->signals) / sizeof(supervisor->signals[0]); i++)
 		ev_signal_stop(supervisor->loop, &supervisor->signals[i]);
 	ev_timer_stop(supervisor->loop, &supervisor->deadline);
+	ev_timer_stop(supervisor->loop, &supervisor->watchdog);
 }
 
 /* ---- start, step by step: each returns 0 or the exit status ---- */
@@ -388,6 +412,7 @@ static int serve(struct supervisor *supervisor)
 				supervisor->children.workers, NULL, &faults);
 	config_faults_print(&faults, stderr);
 	config_faults_cleanup(&faults);
+	activation_end();
 	if (status != 0)
 		return status;
 	status = make_shared(supervisor);
@@ -431,6 +456,8 @@ int supervisor_run(const char *path, bool only_check)
 	struct account worker, auth;
 	int status;
 
+	activation_init();
+	notify_init();
 	supervisor.reload = (struct reload) { .children = &supervisor.children,
 					      .listening = &supervisor.listening,
 					      .config = &supervisor.config,
