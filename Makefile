@@ -84,7 +84,7 @@ valgrind	= valgrind -q --vgdb=no --suppressions=$(CURDIR)/tests/support/valgrind
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all demo check sample unit e2e asan valgrind fuzz bench soak tidy format format-check install uninstall clean help \
+.PHONY: all demo check sample unit e2e asan valgrind fuzz bench soak tidy format format-check install uninstall system clean help \
 	needs compile-commands objects program unit-programs clang-objects $(fuzz_runs) FORCE
 
 all: needs $(out)/postern compile-commands
@@ -246,26 +246,46 @@ format-check:
 
 # ---- installation ----------------------------------------------------------------------------------------------------
 
+# What is shipped beside the program, with the paths of this installation filled in.
+sbindir		= $(PREFIX)/sbin
+mandir		= $(PREFIX)/share/man
+unitdir		= $(PREFIX)/lib/systemd/system
+sysusersdir	= $(PREFIX)/lib/sysusers.d
+sharedir	= $(PREFIX)/share/postern
+system_files	= $(addprefix $(out)/system/,postern.service postern.8 postern.conf.5)
+placeholders	= -e 's|@sbindir@|$(sbindir)|g' -e 's|@sysconfdir@|$(sysconfdir)|g' -e 's|@version@|$(VERSION)|g'
+
+system: $(system_files)
+
+$(out)/system/%: conf.d/system/%.in $(out)/postern FORCE
+	@mkdir -p $(@D) && $(out)/postern --options=man >$@.options
+	@sed $(placeholders) -e '/^@options@$$/{r $@.options' -e 'd}' $< >$@ && rm $@.options
+
 # A configuration that is there already is never overwritten.
-install: all
-	install -D -m 755 build/postern $(DESTDIR)$(PREFIX)/sbin/postern
-	install -d -m 755 $(DESTDIR)$(sysconfdir)/postern
-	@for file in conf.d/*.conf; do \
-		to=$(DESTDIR)$(sysconfdir)/postern/$${file##*/}; \
-		if [ -e $$to ]; then echo "kept $$to"; else echo "install $$to"; install -m 644 $$file $$to; fi; \
-	done
-	install -D -m 644 conf.d/fail2ban/filter.d/postern.conf $(DESTDIR)$(PREFIX)/share/postern/fail2ban/filter.d/postern.conf
-	install -D -m 644 conf.d/fail2ban/jail.d/postern.conf $(DESTDIR)$(PREFIX)/share/postern/fail2ban/jail.d/postern.conf
+install: all system
+	install -D -m 755 $(out)/postern $(DESTDIR)$(sbindir)/postern
+	install -D -m 644 $(out)/system/postern.8 $(DESTDIR)$(mandir)/man8/postern.8
+	install -D -m 644 $(out)/system/postern.conf.5 $(DESTDIR)$(mandir)/man5/postern.conf.5
+	install -D -m 644 $(out)/system/postern.service $(DESTDIR)$(unitdir)/postern.service
+	install -D -m 644 conf.d/system/postern.socket $(DESTDIR)$(unitdir)/postern.socket
+	install -D -m 644 conf.d/system/postern.sysusers $(DESTDIR)$(sysusersdir)/postern.conf
+	install -D -m 644 conf.d/fail2ban/filter.d/postern.conf $(DESTDIR)$(sharedir)/fail2ban/filter.d/postern.conf
+	install -D -m 644 conf.d/fail2ban/jail.d/postern.conf $(DESTDIR)$(sharedir)/fail2ban/jail.d/postern.conf
+	@$(call keep,conf.d/system/postern.logrotate,$(sysconfdir)/logrotate.d/postern)
+	@$(foreach file,$(wildcard conf.d/*.conf),$(call keep,$(file),$(sysconfdir)/postern/$(notdir $(file))) && ):
+
+keep		= { if [ -e $(DESTDIR)$2 ]; then echo "kept $(DESTDIR)$2"; else \
+		  echo "install $(DESTDIR)$2" && install -D -m 644 $1 $(DESTDIR)$2; fi; }
+forget		= { if cmp -s $1 $(DESTDIR)$2; then rm -f $(DESTDIR)$2; fi; }
 
 # A configuration that was changed stays.
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/sbin/postern
-	@for file in conf.d/*.conf; do \
-		to=$(DESTDIR)$(sysconfdir)/postern/$${file##*/}; \
-		if cmp -s $$file $$to; then rm -f $$to; fi; \
-	done
-	rm -rf $(DESTDIR)$(PREFIX)/share/postern/fail2ban
-	@rmdir $(DESTDIR)$(PREFIX)/share/postern $(DESTDIR)$(sysconfdir)/postern 2>/dev/null || true
+	rm -f $(DESTDIR)$(sbindir)/postern $(DESTDIR)$(mandir)/man8/postern.8 $(DESTDIR)$(mandir)/man5/postern.conf.5 \
+		$(DESTDIR)$(unitdir)/postern.service $(DESTDIR)$(unitdir)/postern.socket $(DESTDIR)$(sysusersdir)/postern.conf
+	@$(call forget,conf.d/system/postern.logrotate,$(sysconfdir)/logrotate.d/postern)
+	@$(foreach file,$(wildcard conf.d/*.conf),$(call forget,$(file),$(sysconfdir)/postern/$(notdir $(file))); )
+	rm -rf $(DESTDIR)$(sharedir)/fail2ban
+	@rmdir $(DESTDIR)$(sharedir) $(DESTDIR)$(sysconfdir)/postern 2>/dev/null || true
 
 clean:
 	rm -rf build
@@ -286,6 +306,7 @@ help:
 	@echo "make format        clang-format in place"
 	@echo "make format-check  fails where clang-format would change something"
 	@echo "make build/compile_commands.json   for editors and language servers"
-	@echo "make install       to DESTDIR, PREFIX (/usr/local): sbin/postern, etc/postern/*.conf"
+	@echo "make system        build/system: unit file and manual pages with the paths of PREFIX"
+	@echo "make install       to DESTDIR, PREFIX (/usr/local): program, sample configuration, unit files, manual pages, logrotate"
 	@echo "make uninstall     the reverse; a changed configuration stays"
 	@echo "make clean         remove build/"

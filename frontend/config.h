@@ -195,5 +195,7 @@ struct config *config_decode(struct message_reader *, enum child_kind);
 
 /* The table of options as rows of a Markdown table: what README.md shows. */
 void config_print_options(FILE *);
+/* The same as paragraphs of a manual page (roff). */
+void config_print_manual(FILE *);
 
 #endif

@@ -18,13 +18,14 @@
 static void usage(FILE *out)
 {
 	fputs("usage: postern -c PATH [-t]\n"
-	      "       postern -V | --options | --syscalls | --help\n"
+	      "       postern -V | --options[=man] | --syscalls | --help\n"
 	      "\n"
 	      "  -c PATH    configuration: a file, or a folder whose *.conf are read in name "
 	      "order\n"
 	      "  -t         check the configuration and end: 0 when it is right, 78 when not\n"
 	      "  -V         show the version, and those of the libraries in use\n"
-	      "  --options  show every option of the configuration\n"
+	      "  --options  show every option of the configuration; --options=man: for a manual "
+	      "page\n"
 	      "  --syscalls show the system calls that a worker may make\n"
 	      "  -h, --help show this\n"
 	      "\n"
@@ -66,7 +67,7 @@ static int finish_output(void)
 int main(int argc, char **argv)
 {
 	static const struct option long_options[] = {
-		{ "options", no_argument, NULL, 'o' },
+		{ "options", optional_argument, NULL, 'o' },
 		{ "syscalls", no_argument, NULL, 's' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
@@ -91,7 +92,11 @@ int main(int argc, char **argv)
 			print_versions();
 			return finish_output();
 		case 'o':
-			config_print_options(stdout);
+			if (optarg && strcmp(optarg, "man") != 0) {
+				usage(stderr);
+				return EX_USAGE;
+			}
+			(optarg ? config_print_manual : config_print_options)(stdout);
 			return finish_output();
 		case 's':
 			syscalls_print(stdout);

@@ -10,8 +10,8 @@ build="gcc make libc6-dev pkg-config libwolfssl-dev libsasl2-dev libconfig-dev l
 	libsasl2-modules"
 demo="$build python3 openssl curl swaks libnet-ssleay-perl msmtp
 	dovecot-core dovecot-imapd dovecot-pop3d dovecot-lmtpd postfix"
-test="$demo sasl2-bin libsasl2-modules-db gsasl libcmocka-dev python3-pytest isync fetchmail valgrind
-	clang clang-format clang-tidy libclang-rt-14-dev fail2ban"
+test="$demo sasl2-bin libsasl2-modules-db gsasl libcmocka-dev python3-pytest isync fetchmail valgrind logrotate
+	systemd groff-base clang clang-format clang-tidy libclang-rt-14-dev fail2ban"
 
 case "${1:-}" in
 build) wanted=$build ;;
