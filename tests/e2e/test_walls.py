@@ -12,7 +12,7 @@ from support.postern import Backend, Configuration, Listener, Postern, command, 
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root starts them under other users and may look at them")
 UNWRAPPED = pytest.mark.skipif("POSTERN_WRAPPER" in os.environ, reason="the wrapper has descriptors and calls of its own")
-KINDS = ("supervisor", "worker", "auth")
+KINDS = ("supervisor", "worker", "auth", "monitor")
 
 
 def sanitized():
@@ -41,7 +41,10 @@ def house(tmp_path_factory, certificate):
 
 
 def processes(front, kind):
-    return [front.pid] if kind == "supervisor" else front.children(kind)
+    """Ids of all processes of that kind; there is one at least."""
+    found = [front.pid] if kind == "supervisor" else front.children(kind)
+    assert found, kind
+    return found
 
 
 # ---- who they are
@@ -91,6 +94,7 @@ def test_workers_alone_are_filtered(house, kind):
     ("supervisor", {"nothing", "socket", "pipe", "event loop", "shared counters", "own program"}),
     ("worker", {"nothing", "socket", "pipe", "event loop", "shared counters"}),
     ("auth", {"nothing", "socket", "pipe", "event loop"}),
+    ("monitor", {"nothing", "socket", "pipe", "event loop", "shared counters"}),
 ])
 def test_every_descriptor_is_explained(house, kind, wanted):
     for pid in processes(house[0], kind):

@@ -1,6 +1,7 @@
 /* test_syscalls - a confined worker: each forbidden call ends the process at once, what a session needs goes on working. */
 #include "frontend/child.h"
 #include "frontend/syscalls.h"
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
@@ -462,13 +463,29 @@ static void what_a_session_needs_is_allowed(void **state)
 	assert_int_equal(status_of(use_time, true), 0);
 }
 
-static void a_failed_assertion_still_ends_with_sigabrt(void **state)
+void __stack_chk_fail(void); /* of the C library: what a smashed stack ends in */
+
+static void fail_an_assertion(void)
 {
-	int status;
+	__assert_fail("false", "test", 1, "test");
+}
+
+/* Their words go to stderr, which is nobody's here. */
+static void what_goes_wrong_inside_still_ends_with_sigabrt(void **state)
+{
+	void (*const ends[])(void) = { abort, fail_an_assertion, __stack_chk_fail };
+	int told = dup(STDERR_FILENO), nobody = open("/dev/null", O_WRONLY);
 
 	only_where_it_can_be();
-	status = status_of(abort, true);
-	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	assert_true(told >= 0 && dup2(nobody, STDERR_FILENO) == STDERR_FILENO);
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		int status = status_of(ends[i], true);
+
+		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	}
+	dup2(told, STDERR_FILENO);
+	close(told);
+	close(nobody);
 }
 
 /* As a kernel that was built without it answers. */
@@ -528,7 +545,7 @@ int main(void)
 		cmocka_unit_test(what_is_forbidden_ends_the_process),
 		cmocka_unit_test(without_the_filter_nothing_ends_it),
 		cmocka_unit_test(what_a_session_needs_is_allowed),
-		cmocka_unit_test(a_failed_assertion_still_ends_with_sigabrt),
+		cmocka_unit_test(what_goes_wrong_inside_still_ends_with_sigabrt),
 		cmocka_unit_test(a_kernel_without_seccomp_is_told),
 		cmocka_unit_test(the_list_names_what_is_allowed),
 	};
