@@ -212,7 +212,7 @@ def test_a_socket_that_nobody_wants_is_told_and_closed(make, hand_over):
 
 @pytest.mark.skipif(not ports.has_ipv6(), reason="no IPv6 here")
 def test_a_socket_that_mixes_the_families_is_not_used(make, hand_over):
-    port = ports.free_port()
+    port = ports.free_port("::")
     hand_over(f"::,{port},0,0")
     one = make([Listener("imap", "implicit", "::", port=port)]).launch()
     assert "BindIPv6Only" in one.wait_event("socket_unused")["message"]
