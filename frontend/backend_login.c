@@ -203,7 +203,8 @@ static bool step_tls(struct session *s)
 
 /* ---- login ---------------------------------------------------------------------------------------------------------- */
 
-static void open_relay(struct session *s)
+/* `met`: what a submission server offered. */
+static void open_relay(struct session *s, const struct smtp_extensions *met)
 {
 	struct log_line line;
 	char name[256];
@@ -218,12 +219,14 @@ static void open_relay(struct session *s)
 	ev_timer_stop(s->worker->loop, &s->deadline);
 	s->active = ev_now(s->worker->loop);
 	session_enter(s, SESSION_RELAY);
-	if (s->listener->config->protocol == PROTOCOL_SUBMISSION && !submission_begin(s))
+	if (s->listener->config->protocol == PROTOCOL_SUBMISSION && !submission_begin(s, met))
 		session_close(s, "no_memory");
 }
 
 static void accepted(struct session *s)
 {
+	const struct smtp_extensions met = s->login->extensions;
+
 	set_health(s, false, NULL);
 	s->backend_accepted = true;
 	attempt_accepted(s);
@@ -236,7 +239,7 @@ static void accepted(struct session *s)
 	free(s->login);
 	s->login = NULL;
 	if (session_may_relay(s))
-		open_relay(s);
+		open_relay(s, &met);
 	else
 		session_close(s, "bug");
 }

@@ -1,7 +1,7 @@
 /* config_check_backends - pools and routes, and whether each listener leads somewhere. Routes get the indexes of their pools.
  * Invariants: clear text to a backend passes only over loopback or Unix addresses, or where the pool says plaintext_ok;
  * what is shown of a pool before login is on the safe list.
- * RFC 1870, 6152, 6531, 3461, 2034 (extensions of submission), 2449 (of POP3).
+ * RFC 1870, 6152, 6531, 3461, 3030, 2034 (extensions of submission), 2449 (of POP3).
  */
 #include "frontend/config_load.h"
 #include "protocols/login.h"
@@ -30,14 +30,23 @@ static bool is_size(const char *name)
 
 static bool capability_safe(int protocol, const char *name)
 {
-	static const char *const submission[] = { "8BITMIME", "SMTPUTF8", "DSN",
-						  "ENHANCEDSTATUSCODES", NULL };
+	static const char *const submission[] = { "8BITMIME", "SMTPUTF8",   "DSN",
+						  "CHUNKING", "BINARYMIME", "ENHANCEDSTATUSCODES",
+						  NULL };
 	static const char *const pop3[] = { "TOP", "UIDL", "RESP-CODES", NULL };
 
 	if (protocol == PROTOCOL_SUBMISSION)
 		return one_of(name, submission) ||
 		       (strncmp(name, "SIZE ", 5) == 0 && is_size(name));
 	return protocol == PROTOCOL_POP3 && one_of(name, pop3);
+}
+
+static bool has_item(const struct config_strings *list, const char *name)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (strcmp(list->items[i], name) == 0)
+			return true;
+	return false;
 }
 
 static void check_capabilities(struct config_loader *loader, const struct config_pool *pool)
@@ -47,15 +56,14 @@ static void check_capabilities(struct config_loader *loader, const struct config
 	for (size_t i = 0; i < list->count; i++) {
 		const char *name = list->items[i];
 
-		if (pool->protocol == PROTOCOL_SUBMISSION && strcmp(name, "CHUNKING") == 0)
-			config_error_at(
-				loader, &list->items[i], &pool->source,
-				"\"capabilities\": \"CHUNKING\" is not available in this version");
-		else if (!capability_safe(pool->protocol, name))
+		if (!capability_safe(pool->protocol, name))
 			config_error_at(
 				loader, &list->items[i], &pool->source,
 				"\"capabilities\": \"%s\" may not be shown for a pool of %s", name,
 				protocol_names[pool->protocol]);
+		if (strcmp(name, "BINARYMIME") == 0 && !has_item(list, "CHUNKING"))
+			config_error_at(loader, &list->items[i], &pool->source,
+					"\"capabilities\": \"BINARYMIME\" needs \"CHUNKING\"");
 		for (size_t j = 0; j < i; j++)
 			if (strcmp(name, list->items[j]) == 0)
 				config_error_at(loader, &list->items[i], &pool->source,

@@ -308,8 +308,9 @@ static const struct option pool_rows[] = {
 	  .sections = POOLS,
 	  .max = 16,
 	  .help = "What the servers can do, shown before login: of submission `SIZE n`, "
-		  "`8BITMIME`, `SMTPUTF8`, `DSN`, `ENHANCEDSTATUSCODES`; of POP3 `TOP`, `UIDL`, "
-		  "`RESP-CODES`." },
+		  "`8BITMIME`, `SMTPUTF8`, `DSN`, `CHUNKING`, `BINARYMIME`, `ENHANCEDSTATUSCODES`; "
+		  "of POP3 "
+		  "`TOP`, `UIDL`, `RESP-CODES`." },
 	{ .name = "ca_pem",
 	  .type = OPTION_BLOB,
 	  .offset = AT(ca_pem),

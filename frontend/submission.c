@@ -5,9 +5,9 @@
 #include "frontend/submission.h"
 #include "protocols/smtp_relay.h"
 
-bool submission_begin(struct session *s)
+bool submission_begin(struct session *s, const struct smtp_extensions *met)
 {
-	s->relay = smtp_relay_new(&s->listener->relay);
+	s->relay = smtp_relay_new(&s->listener->relay, met);
 	return s->relay != NULL;
 }
 
@@ -82,7 +82,7 @@ static bool take_commands(struct session *s)
 		write_all(&s->backend, &backend);
 	write_all(&s->client, &client);
 	obey(s, event);
-	return used > 0 || client.len > 0;
+	return used > 0 || client.len > 0 || backend.len > 0;
 }
 
 static void backend_gone(struct session *s)
@@ -119,11 +119,12 @@ static bool read_backend(struct session *s)
 	}
 }
 
-/* Without its end a message is cut; else what was sent before the end is still carried out. */
+/* Nothing moves any more. Without its end a message is cut; else what was sent before the end is still carried out, and for
+ * some of it the backend must first answer, or take what it was sent. */
 static bool client_gone(struct session *s)
 {
 	bool stuck = buffer_len(&s->client_in) > 0 && transport_is_open(&s->backend) &&
-		     !transport_writable(&s->backend);
+		     (!transport_writable(&s->backend) || smtp_relay_awaits(s->relay));
 
 	if (!stuck && (smtp_relay_in_message(s->relay) || smtp_relay_idle(s->relay)))
 		session_end(s, "client_closed");
@@ -170,7 +171,7 @@ bool submission_step(struct session *s)
 		moved |= read_backend(s);
 	if (s->state == SESSION_RELAY && s->worker->draining && smtp_relay_idle(s->relay))
 		submission_farewell(s, "4.3.2", "The server is shutting down", "shutdown");
-	if (s->state == SESSION_RELAY)
+	if (s->state == SESSION_RELAY && !(s->client_ended && moved))
 		moved |= read_client(s);
 	return moved && s->state == SESSION_RELAY;
 }

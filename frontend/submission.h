@@ -4,7 +4,8 @@
 
 #include "frontend/session.h"
 
-bool submission_begin(struct session *); /* false: out of memory */
+/* `met`: what the server's EHLO reply offered. False: out of memory. */
+bool submission_begin(struct session *, const struct smtp_extensions *met);
 /* One step in RELAY; true: call again. */
 bool submission_step(struct session *);
 /* Which side's bytes it would read now. */

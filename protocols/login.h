@@ -11,6 +11,7 @@
 
 #include "protocols/credential.h"
 #include "protocols/output.h"
+#include "protocols/smtp_extension.h"
 
 enum login_mode {
 	LOGIN_MODE_PASSWORD, /* with what the user gave */
@@ -68,6 +69,7 @@ struct login {
 	const char *reason;  /* why not LOGIN_ACCEPTED: our own words, a literal */
 	char code[24];       /* POP3: response code to keep, without brackets */
 	char capabilities[4096]; /* IMAP: for the client's tagged OK, filtered */
+	struct smtp_extensions extensions; /* submission: of the backend's last EHLO reply */
 };
 
 struct login_script {

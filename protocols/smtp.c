@@ -167,11 +167,11 @@ static const struct command commands[] = {
 	{ "MAIL", PHASE_RELAY, 0, NULL, NULL },
 	{ "RCPT", PHASE_RELAY, 0, NULL, NULL },
 	{ "DATA", PHASE_RELAY, CMD_LAST, NULL, NULL },
-	{ "BDAT", PHASE_RELAY, CMD_LAST, NULL, NULL }, /* refused there, but its octets count */
+	{ "BDAT", PHASE_RELAY, CMD_LAST, NULL, NULL },
 	{ "EXPN", PHASE_RELAY, CMD_LAST, NULL, NULL },
 	/* Known and never served. A capability in such a row is never shown, even when a pool states it. */
 	{ "ETRN", 0, 0, "ETRN", NULL },
-	{ "BURL", 0, 0, "BURL,CHUNKING,BINARYMIME", NULL },
+	{ "BURL", 0, 0, "BURL", NULL },
 	{ "XCLIENT", 0, 0, "XCLIENT", NULL },
 	{ "XFORWARD", 0, 0, "XFORWARD", NULL },
 	{ NULL, 0, 0, NULL, NULL },

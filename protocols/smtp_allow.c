@@ -22,7 +22,7 @@ struct form {
 static const struct form forms[] = {
 	{ "EHLO", ARGUMENTS_NAME, SMTP_OWED_EHLO },  { "HELO", ARGUMENTS_NAME, SMTP_OWED_HELO },
 	{ "MAIL", ARGUMENTS_FROM, SMTP_OWED_REPLY }, { "RCPT", ARGUMENTS_TO, SMTP_OWED_REPLY },
-	{ "DATA", ARGUMENTS_NONE, SMTP_OWED_DATA },  { "BDAT", ARGUMENTS_ANY, SMTP_OWED_OWN },
+	{ "DATA", ARGUMENTS_NONE, SMTP_OWED_DATA },  { "BDAT", ARGUMENTS_ANY, SMTP_OWED_CHUNK },
 	{ "RSET", ARGUMENTS_NONE, SMTP_OWED_REPLY }, { "NOOP", ARGUMENTS_ANY, SMTP_OWED_REPLY },
 	{ "QUIT", ARGUMENTS_NONE, SMTP_OWED_QUIT },  { "VRFY", ARGUMENTS_SOME, SMTP_OWED_REPLY },
 	{ "EXPN", ARGUMENTS_SOME, SMTP_OWED_REPLY }, { "HELP", ARGUMENTS_ANY, SMTP_OWED_REPLY },
@@ -36,24 +36,27 @@ static const struct form *find_form(const struct command *row)
 	return NULL;
 }
 
-static bool take_envelope(struct span args, const char *keyword, struct smtp_allowed *out)
+static const char *take_envelope(struct span args, const struct smtp_params_rules *rules, bool mail,
+				 struct smtp_allowed *out)
 {
 	struct smtp_envelope envelope;
 
-	if (!smtp_envelope_parse(args, keyword, &envelope))
-		return false;
-	out->keyword = keyword;
+	out->keyword = mail ? "FROM:" : "TO:";
+	if (!smtp_envelope_parse(args, out->keyword, &envelope))
+		return mail ? "501 5.5.4 Syntax: MAIL FROM:<address>\r\n"
+			    : "501 5.5.4 Syntax: RCPT TO:<address>\r\n";
 	out->args = envelope.path;
-	out->parameters = envelope.parameters;
-	return true;
+	return mail ? smtp_params_mail(envelope.parameters, rules, &out->params)
+		    : smtp_params_rcpt(envelope.parameters, rules, &out->params);
 }
 
 /* What is wrong with the arguments, as the client hears it, or NULL. */
-static const char *take_arguments(enum arguments form, struct span args, struct smtp_allowed *out)
+static const char *take_arguments(enum arguments form, struct span args,
+				  const struct smtp_params_rules *rules, struct smtp_allowed *out)
 {
 	out->keyword = "";
 	out->args = args;
-	out->parameters = span_from(args, args.len);
+	out->params = (struct smtp_params) { .count = 0 };
 	switch (form) {
 	case ARGUMENTS_ANY:
 		break;
@@ -66,18 +69,14 @@ static const char *take_arguments(enum arguments form, struct span args, struct 
 			return "501 5.5.4 A host name or address literal is needed\r\n";
 		break;
 	case ARGUMENTS_FROM:
-		if (!take_envelope(args, "FROM:", out))
-			return "501 5.5.4 Syntax: MAIL FROM:<address>\r\n";
-		break;
 	case ARGUMENTS_TO:
-		if (!take_envelope(args, "TO:", out))
-			return "501 5.5.4 Syntax: RCPT TO:<address>\r\n";
-		break;
+		return take_envelope(args, rules, form == ARGUMENTS_FROM, out);
 	}
 	return NULL;
 }
 
-const char *smtp_allow(struct span line, struct smtp_allowed *out)
+const char *smtp_allow(struct span line, const struct smtp_params_rules *rules,
+		       struct smtp_allowed *out)
 {
 	struct smtp_command command;
 	const struct command *row;
@@ -95,7 +94,7 @@ const char *smtp_allow(struct span line, struct smtp_allowed *out)
 					: "502 5.5.1 Command not available\r\n";
 	out->verb = row->name;
 	out->owed = form->owed;
-	return take_arguments(form->arguments, command.args, out);
+	return take_arguments(form->arguments, command.args, rules, out);
 }
 
 bool smtp_allowed_write(const struct smtp_allowed *allowed, struct output *backend)
@@ -107,9 +106,10 @@ bool smtp_allowed_write(const struct smtp_allowed *allowed, struct output *backe
 		output_text(&trial, " ");
 	output_text(&trial, allowed->keyword);
 	output_span(&trial, allowed->args);
-	if (allowed->parameters.len > 0)
+	for (size_t i = 0; i < allowed->params.count; i++) {
 		output_text(&trial, " ");
-	output_span(&trial, allowed->parameters);
+		output_span(&trial, allowed->params.kept[i]);
+	}
 	output_text(&trial, "\r\n");
 	if (trial.overflow)
 		return false;

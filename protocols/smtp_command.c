@@ -3,6 +3,7 @@
  * RFC 5321 4.1.1, 4.1.2, 4.1.3; RFC 3030 2; RFC 3629 4.
  */
 #include "protocols/smtp_command.h"
+#include "protocols/smtp_path.h"
 
 #define NAME_MAX_OCTETS  255
 #define CHUNK_DIGITS_MAX 19
@@ -92,28 +93,6 @@ bool smtp_command_parse(struct span line, struct smtp_command *out)
 	return true;
 }
 
-/* Length of <path> with its brackets, or 0. A ">" inside a quoted local part does not end it (RFC 5321 4.1.2). */
-static size_t path_length(struct span text)
-{
-	bool quoted = false;
-
-	if (text.len == 0 || text.data[0] != '<')
-		return 0;
-	for (size_t i = 1; i < text.len; i++) {
-		char c = text.data[i];
-
-		if (quoted && c == '\\')
-			i++;
-		else if (c == '"')
-			quoted = !quoted;
-		else if (!quoted && c == '<')
-			return 0;
-		else if (!quoted && c == '>')
-			return i + 1;
-	}
-	return 0;
-}
-
 bool smtp_envelope_parse(struct span args, const char *keyword, struct smtp_envelope *out)
 {
 	struct span rest;
@@ -122,7 +101,7 @@ bool smtp_envelope_parse(struct span args, const char *keyword, struct smtp_enve
 	if (!span_begins(args, keyword))
 		return false;
 	rest = trim(span_from(args, strlen(keyword)));
-	length = path_length(rest);
+	length = smtp_path_length(rest);
 	if (length == 0 || (length < rest.len && rest.data[length] != ' '))
 		return false;
 	out->path = (struct span) { rest.data, length };
@@ -130,9 +109,9 @@ bool smtp_envelope_parse(struct span args, const char *keyword, struct smtp_enve
 	return true;
 }
 
-bool smtp_chunk_parse(struct span args, uint64_t *size)
+bool smtp_chunk_parse(struct span args, uint64_t *size, bool *last)
 {
-	struct span rest = args, number = span_word(&rest), last = span_word(&rest);
+	struct span rest = args, number = span_word(&rest), word = span_word(&rest);
 
 	/* Nineteen digits always fit in 64 bits; a twentieth might not. */
 	if (number.len == 0 || number.len > CHUNK_DIGITS_MAX)
@@ -143,7 +122,8 @@ bool smtp_chunk_parse(struct span args, uint64_t *size)
 			return false;
 		*size = *size * 10 + (uint64_t)(number.data[i] - '0');
 	}
-	return (last.len == 0 || span_is(last, "LAST")) && span_word(&rest).len == 0;
+	*last = span_is(word, "LAST");
+	return (word.len == 0 || *last) && span_word(&rest).len == 0;
 }
 
 static bool only_name_characters(struct span text, const char *others)

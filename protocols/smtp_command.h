@@ -26,7 +26,7 @@ bool smtp_command_parse(struct span line, struct smtp_command *);
 bool smtp_envelope_parse(struct span args, const char *keyword, struct smtp_envelope *);
 
 /* The octets that follow a BDAT command. False: the size is unreadable, and so is all that follows. */
-bool smtp_chunk_parse(struct span args, uint64_t *size);
+bool smtp_chunk_parse(struct span args, uint64_t *size, bool *last);
 
 /* A domain or address literal as clients really send them: host names without a dot and underscores are fine. */
 bool smtp_name_acceptable(struct span name);

@@ -16,8 +16,7 @@ static bool may_be_shown(struct span keyword)
 {
 	static const char *const never[] = {
 		"PIPELINING", /* our own line says it */
-		"AUTH",       "STARTTLS",   "XCLIENT", "XFORWARD",
-		"CHUNKING",   "BINARYMIME", "BURL",    "ETRN",
+		"AUTH",       "STARTTLS", "XCLIENT", "XFORWARD", "BURL", "ETRN",
 	};
 
 	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
@@ -36,7 +35,7 @@ static bool is_number(struct span word)
 
 static void note_size(struct smtp_ehlo *ehlo, struct span value)
 {
-	if (!is_number(value) || value.len > SMTP_EHLO_SIZE_DIGITS)
+	if (!is_number(value) || value.len > SMTP_SIZE_DIGITS)
 		return;
 	memcpy(ehlo->size, value.data, value.len);
 	ehlo->size[value.len] = '\0';
@@ -60,6 +59,23 @@ void smtp_ehlo_note(struct smtp_ehlo *ehlo, const char *const *known, struct spa
 	}
 }
 
+/* Binary messages need chunks (RFC 3030 3). */
+static uint64_t shown_bits(const struct smtp_ehlo *ehlo, const char *const *known)
+{
+	uint64_t binary = 0, bits = ehlo->offered;
+	bool chunking = false;
+
+	for (size_t i = 0; known && known[i] && i < KNOWN_MAX; i++) {
+		uint64_t bit = bits & UINT64_C(1) << i;
+
+		if (bit && span_is(keyword_of(known[i]), "BINARYMIME"))
+			binary |= bit;
+		if (bit && span_is(keyword_of(known[i]), "CHUNKING"))
+			chunking = true;
+	}
+	return chunking ? bits : bits & ~binary;
+}
+
 static void write_extension(const struct smtp_ehlo *ehlo, const char *extension, bool last,
 			    struct output *out)
 {
@@ -78,7 +94,7 @@ bool smtp_ehlo_write(const struct smtp_ehlo *ehlo, const char *hostname, const c
 		     struct output *out)
 {
 	struct output trial = *out;
-	uint64_t left = ehlo->offered;
+	uint64_t left = shown_bits(ehlo, known);
 
 	output_text(&trial, "250-");
 	output_text(&trial, hostname);
@@ -95,4 +111,21 @@ bool smtp_ehlo_write(const struct smtp_ehlo *ehlo, const char *hostname, const c
 		return false;
 	*out = trial;
 	return true;
+}
+
+struct smtp_extensions smtp_ehlo_shown(const struct smtp_ehlo *ehlo, const char *const *known)
+{
+	struct smtp_extensions shown = { .offered = SMTP_PIPELINING };
+	uint64_t left = shown_bits(ehlo, known);
+
+	for (size_t i = 0; left; i++) {
+		uint64_t bit = UINT64_C(1) << i;
+
+		if (left & bit)
+			smtp_extension_note(&shown, span_of(known[i]));
+		left &= ~bit;
+	}
+	shown.size = 0;
+	smtp_size_parse(span_of(ehlo->size), &shown.size);
+	return shown;
 }

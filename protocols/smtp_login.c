@@ -52,6 +52,7 @@ static void send_ehlo(struct login *login, struct output *output)
 
 	login->state = STATE_EHLO;
 	login->flags = 0;
+	login->extensions = (struct smtp_extensions) { .offered = 0 };
 	output_text(output, "EHLO ");
 	output_text(output, introduced ? login->client.name : login->settings->hostname);
 	output_text(output, "\r\n");
@@ -234,8 +235,10 @@ static enum smtp_reply_result read_reply(struct login *login, const char *data, 
 			break;
 		*size += reply.line.len;
 		*code = reply.code;
-		if (login->state == STATE_EHLO && reply.lines > 1)
+		if (login->state == STATE_EHLO && reply.lines > 1) {
 			note_offer(login, reply.text);
+			smtp_extension_note(&login->extensions, reply.text);
+		}
 	} while (result == SMTP_REPLY_LINE);
 	if (result == SMTP_REPLY_MORE && len >= LOGIN_LINE_MAX)
 		return SMTP_REPLY_BAD;

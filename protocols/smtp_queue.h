@@ -16,6 +16,8 @@ enum smtp_owed_type {
 	SMTP_OWED_EHLO,    /* the backend's, rewritten */
 	SMTP_OWED_HELO,    /* the same */
 	SMTP_OWED_DATA,    /* 354, or no message */
+	SMTP_OWED_CONVERT, /* the same, but the client said BDAT: of 354 it hears nothing */
+	SMTP_OWED_CHUNK,   /* what becomes of a chunk */
 	SMTP_OWED_MESSAGE, /* what becomes of the message just ended */
 	SMTP_OWED_QUIT,    /* whatever it is, the client hears 221 */
 };
@@ -24,6 +26,7 @@ struct smtp_owed {
 	enum smtp_owed_type type;
 	const char *text; /* of SMTP_OWED_OWN */
 	bool last;        /* the session ends behind it */
+	unsigned series;  /* of SMTP_OWED_CHUNK: the message that it belongs to */
 };
 
 struct smtp_queue {
@@ -36,5 +39,9 @@ void smtp_queue_push(struct smtp_queue *, struct smtp_owed);
 /* What is owed next, or NULL. */
 const struct smtp_owed *smtp_queue_head(const struct smtp_queue *);
 void smtp_queue_pop(struct smtp_queue *);
+/* What is owed last, or NULL. */
+struct smtp_owed *smtp_queue_tail(struct smtp_queue *);
+/* Anything is owed that is not our own. */
+bool smtp_queue_awaits(const struct smtp_queue *);
 
 #endif

@@ -1,15 +1,15 @@
 /* smtp_relay - submission after login: every command is parsed, allowed and re-emitted; every reply is matched.
  * Invariants: nothing but canonical, allowed commands reaches the backend; after DATA nothing is forwarded or
  * interpreted until the backend answers; a message ends only at CRLF.CRLF, and one that holds a bare CR, a bare LF or NUL
- * never reaches its end. Replies keep the order of the commands; those we make ourselves queue behind those awaited.
- * RFC 5321 4.1.1, 4.5.2; RFC 2920 3; RFC 6409; RFC 3030 (BDAT is refused, its octets are counted).
+ * never reaches its end; octets of a chunk are counted, and are never commands. Replies keep the order of the commands; those we
+ * make ourselves queue behind those awaited.
+ * RFC 5321 4.1.1, 4.5.2; RFC 1870; RFC 2920 3; RFC 3030; RFC 6409.
  */
 #ifndef PROTOCOLS_SMTP_RELAY_H
 #define PROTOCOLS_SMTP_RELAY_H
 
-#include "protocols/smtp_data.h"
 #include "protocols/output.h"
-#include <stdint.h>
+#include "protocols/smtp_extension.h"
 
 #define SMTP_RELAY_QUEUE 128 /* commands without a reply; then reading stops until one comes */
 
@@ -21,17 +21,20 @@ enum smtp_relay_event {
 	SMTP_RELAY_CLOSE,
 };
 
-struct smtp_relay; /* see smtp_relay.c */
+struct smtp_relay; /* see smtp_relay_parts.h */
 
 struct smtp_relay_settings {
 	const char *hostname;
 	const char *const
-		*capabilities; /* extensions that Postern knows and may show again after login */
+		*capabilities; /* extensions shown before login, and what may be shown again */
 	size_t line_max;
-	uint64_t swallow_max; /* octets of a refused message to swallow before giving up */
+	/* Octets of a refused message to swallow, and to pass on of one over the size allowed, before giving up. */
+	uint64_t swallow_max;
 };
 
-struct smtp_relay *smtp_relay_new(const struct smtp_relay_settings *); /* NULL: out of memory */
+/* `met`: what the backend offered in its EHLO reply. NULL: out of memory. */
+struct smtp_relay *smtp_relay_new(const struct smtp_relay_settings *,
+				  const struct smtp_extensions *met);
 void smtp_relay_free(struct smtp_relay *);
 
 /* Bytes of the client. Returns how many were used: fewer than len when an output is full, the queue is full, an answer must
@@ -49,9 +52,12 @@ void smtp_relay_farewell(struct smtp_relay *, const char *code, const char *text
 
 /* At a command boundary: no reply awaited, no message under way. A draining session ends here. */
 bool smtp_relay_idle(const struct smtp_relay *);
+/* The backend owes a reply. */
+bool smtp_relay_awaits(const struct smtp_relay *);
 /* A message has begun and its end has not been forwarded: the session must never complete it on its own. */
 bool smtp_relay_in_message(const struct smtp_relay *);
-/* Why it said CLOSE, in a word for the log: client_quit, refused_command, bad_message, bare_lf, backend_closed, backend_failed. */
+/* Why it said CLOSE, in a word for the log: client_quit, refused_command, bad_message,
+ * message_aborted, too_big, bare_lf, backend_closed, backend_failed. */
 const char *smtp_relay_reason(const struct smtp_relay *);
 
 #endif

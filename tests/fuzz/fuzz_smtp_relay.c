@@ -1,8 +1,10 @@
 /* fuzz_smtp_relay - both sides say anything, in any order, into outputs of any size.
  * The input is a list of steps: a byte whose low three bits say what happens (see `enum kind`) and whose high bits are a
- * length, then that many bytes. A model beside the relay reads what the backend gets as the strictest server would:
- * only canonical lines of allowed verbs, and a message whose bytes and whose end are the client's own, found again
- * here by a definition of its own. After a cut the backend gets nothing.
+ * length, then that many bytes; the last byte of all chooses what the backend offers. A model beside the relay reads
+ * what the backend gets as the strictest server would: only canonical lines of allowed verbs, never more of them than
+ * the client said; a message whose bytes and whose end are the client's own, found again here by a definition of its
+ * own; chunks whose octets are counted and are the client's, as they are or stuffed for DATA. After a cut the backend
+ * gets nothing.
  */
 #include "protocols/smtp_relay.h"
 #include "protocols/smtp_command.h"
@@ -40,6 +42,30 @@ struct model {
 	size_t line_len;
 	char history[5]; /* the last bytes of the client's message */
 	bool bad;        /* it held a byte that it may not hold */
+	enum hears {
+		HEARS_COMMANDS,
+		HEARS_CHUNK,
+		HEARS_MESSAGE,
+		HEARS_CONVERTED, /* DATA in place of BDAT */
+		HEARS_END,       /* its last LF */
+	} hears;
+	/* What the client said, by itself. */
+	char said[LINE_MAX];
+	size_t said_len;
+	unsigned lines, commands; /* of the client; to the backend */
+	bool said_bdat;           /* the last line was a sound BDAT */
+	bool said_last;
+	uint64_t octets_left;
+	struct octets {
+		uint64_t sum;
+		bool after_cr;
+	} of_client, of_backend;
+	bool maybe_bad; /* a chunk may have held a bad byte: what comes of it is only checked for bytes */
+	/* The chunk that the backend reads. */
+	uint64_t chunk_left;
+	bool last_chunk;
+	/* A message made of chunks, as DATA. */
+	bool in_line, dot;
 };
 
 static void check(bool holds)
@@ -61,6 +87,9 @@ static void message_begins(struct model *model)
 {
 	memcpy(model->history, "\0\0\0\r\n", 5);
 	model->bad = false;
+	model->hears = model->said_bdat ? HEARS_CONVERTED : HEARS_MESSAGE;
+	model->in_line = model->dot = false;
+	model->of_client = model->of_backend = (struct octets) { 0 };
 }
 
 /* Takes the next byte of the client's message; true at its end. */
@@ -79,8 +108,8 @@ static bool message_byte(struct model *model, char byte)
 
 static bool is_allowed_verb(struct span verb)
 {
-	static const char *const verbs[] = { "EHLO", "HELO", "MAIL", "RCPT", "DATA", "RSET",
-					     "NOOP", "QUIT", "VRFY", "EXPN", "HELP" };
+	static const char *const verbs[] = { "EHLO", "HELO", "MAIL", "RCPT", "DATA", "BDAT",
+					     "RSET", "NOOP", "QUIT", "VRFY", "EXPN", "HELP" };
 
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
 		if (verb.len == strlen(verbs[i]) && memcmp(verb.data, verbs[i], verb.len) == 0)
@@ -102,20 +131,155 @@ static void check_command(struct span line)
 		check(span_begins(rest, " TO:<"));
 	if (span_is(verb, "DATA") || span_is(verb, "QUIT") || span_is(verb, "RSET"))
 		check(rest.len == 0);
+	if (span_is(verb, "BDAT"))
+		check(rest.data[1] != '0' || rest.len == 2 || rest.data[2] == ' ');
 }
 
-static void backend_hears_commands(struct model *model, struct span bytes)
+static void add_octet(struct octets *octets, char byte)
+{
+	octets->sum = octets->sum * 1099511628211u + (unsigned char)byte + 1;
+	octets->after_cr = byte == '\r';
+}
+
+static bool may_follow(const struct octets *octets, char byte)
+{
+	return byte != '\0' && (byte == '\n') == octets->after_cr;
+}
+
+static void hears_command(struct model *model)
+{
+	struct span line = { model->line, model->line_len - 2 };
+
+	check(model->line_len > 2 && model->line[model->line_len - 2] == '\r');
+	check_command(line);
+	model->line_len = 0;
+	check(++model->commands <= model->lines);
+	if (span_begins(line, "BDAT ")) {
+		check(smtp_chunk_parse(span_from(line, 5), &model->chunk_left, &model->last_chunk));
+		model->of_backend.sum = 0;
+		if (model->chunk_left > 0)
+			model->hears = HEARS_CHUNK;
+	}
+	if (span_is(line, "RSET") || span_begins(line, "EHLO") || span_begins(line, "HELO"))
+		model->of_backend.after_cr = false;
+}
+
+static void hears_chunk(struct model *model, char byte)
+{
+	check(may_follow(&model->of_backend, byte));
+	add_octet(&model->of_backend, byte);
+	if (--model->chunk_left > 0)
+		return;
+	model->hears = HEARS_COMMANDS;
+	check(!model->last_chunk || byte != '\r');
+	if (model->last_chunk)
+		model->of_backend.after_cr = false;
+}
+
+/* Takes the dots out again; at the end what is left must be what the client's chunks held. */
+static void hears_converted(struct model *model, char byte)
+{
+	if (!model->in_line && !model->dot && byte == '.') {
+		model->dot = true;
+		return;
+	}
+	if (model->dot && byte == '\r') {
+		model->hears = HEARS_END;
+		return;
+	}
+	check(!model->dot || byte == '.');
+	model->dot = false;
+	check(may_follow(&model->of_backend, byte));
+	add_octet(&model->of_backend, byte);
+	model->in_line = byte != '\n';
+}
+
+static void converted_ends(struct model *model, char byte)
+{
+	struct octets with_end = model->of_client;
+
+	check(byte == '\n' && model->said_last && model->octets_left == 0);
+	add_octet(&with_end, '\r');
+	add_octet(&with_end, '\n');
+	check(model->of_backend.sum == model->of_client.sum ||
+	      model->of_backend.sum == with_end.sum);
+	model->of_backend.after_cr = false;
+	model->hears = HEARS_COMMANDS;
+}
+
+static void backend_hears(struct model *model, struct span bytes)
 {
 	for (size_t i = 0; i < bytes.len; i++) {
-		check(model->line_len < sizeof(model->line));
-		model->line[model->line_len++] = bytes.data[i];
-		if (bytes.data[i] != '\n')
-			continue;
-		check(model->line_len > 2 && model->line[model->line_len - 2] == '\r');
-		check_command((struct span) { model->line, model->line_len - 2 });
-		model->line_len = 0;
+		char byte = bytes.data[i];
+
+		if (model->hears == HEARS_CHUNK) {
+			hears_chunk(model, byte);
+		} else if (model->hears == HEARS_CONVERTED) {
+			hears_converted(model, byte);
+		} else if (model->hears == HEARS_END) {
+			converted_ends(model, byte);
+		} else {
+			check(model->line_len < sizeof(model->line));
+			model->line[model->line_len++] = byte;
+			if (byte == '\n')
+				hears_command(model);
+		}
 	}
 	check(model->line_len == 0); /* commands go out whole */
+}
+
+/* ---- the model of the client ---- */
+
+static void client_said_line(struct model *model)
+{
+	struct span line = { model->said, model->said_len };
+	struct smtp_command command;
+	bool last = false;
+
+	model->lines++;
+	model->said_bdat = model->said_len <= LINE_MAX - 2 && smtp_command_parse(line, &command) &&
+			   span_is(command.verb, "BDAT") &&
+			   smtp_chunk_parse(command.args, &model->octets_left, &last);
+	model->said_len = 0;
+	if (!model->said_bdat) {
+		model->octets_left = 0;
+		return;
+	}
+	model->said_last = last;
+	if (model->hears != HEARS_CONVERTED)
+		model->of_client.sum = 0;
+	if (last && model->octets_left == 0 && model->of_client.after_cr)
+		model->maybe_bad = true;
+}
+
+static void client_said_octet(struct model *model, char byte)
+{
+	if (!may_follow(&model->of_client, byte))
+		model->maybe_bad = true;
+	add_octet(&model->of_client, byte);
+	if (--model->octets_left == 0 && model->said_last && byte == '\r')
+		model->maybe_bad = true;
+}
+
+static void client_says(struct model *model, struct span bytes)
+{
+	for (size_t i = 0; i < bytes.len; i++) {
+		char byte = bytes.data[i];
+
+		if (model->octets_left > 0) {
+			client_said_octet(model, byte);
+			continue;
+		}
+		if (byte == '\n' && model->said_len > 0 &&
+		    model->said[model->said_len - 1] == '\r') {
+			model->said_len--;
+			client_said_line(model);
+		} else if (model->said_len < sizeof(model->said)) {
+			model->said[model->said_len++] = byte;
+		} else {
+			model->said[sizeof(model->said) - 1] = byte;
+		}
+	}
 }
 
 /* What was used of a message must be what was sent on, up to its end; after a bad byte, a beginning of it. */
@@ -126,7 +290,9 @@ static void backend_hears_message(struct model *model, struct span used, struct 
 			continue;
 		check(!model->cut);
 		check(sent.len > i && memcmp(used.data, sent.data, i + 1) == 0);
-		backend_hears_commands(model, span_from(sent, i + 1));
+		model->hears = HEARS_COMMANDS;
+		client_says(model, span_from(used, i + 1));
+		backend_hears(model, span_from(sent, i + 1));
 		return;
 	}
 	if (model->cut || model->closed) {
@@ -137,6 +303,17 @@ static void backend_hears_message(struct model *model, struct span used, struct 
 	check(!model->bad);
 	check(sent.len == used.len &&
 	      (used.len == 0 || memcmp(used.data, sent.data, used.len) == 0));
+}
+
+/* Commands and chunks: the backend has got of a chunk what the client has sent of it. */
+static void backend_hears_all(struct model *model, struct span used, struct span sent)
+{
+	client_says(model, used);
+	backend_hears(model, sent);
+	if (model->maybe_bad || model->closed || model->cut)
+		return;
+	check(model->chunk_left == 0 || model->chunk_left == model->octets_left);
+	check(model->chunk_left == 0 || model->of_backend.sum == model->of_client.sum);
 }
 
 /* ---- the steps ---- */
@@ -151,7 +328,7 @@ static void check_replies(const struct output *client)
 static bool client_turn(struct model *model)
 {
 	static char backend_storage[ROOM_WIDE], client_storage[ROOM_WIDE];
-	bool in_message = smtp_relay_in_message(model->relay), was_cut = model->cut;
+	bool in_message = model->hears == HEARS_MESSAGE, was_cut = model->cut;
 	enum smtp_relay_event event;
 	struct output backend, client;
 	size_t used;
@@ -170,7 +347,8 @@ static bool client_turn(struct model *model)
 		backend_hears_message(model, (struct span) { model->client.data, used },
 				      (struct span) { backend.data, backend.len });
 	else
-		backend_hears_commands(model, (struct span) { backend.data, backend.len });
+		backend_hears_all(model, (struct span) { model->client.data, used },
+				  (struct span) { backend.data, backend.len });
 	drop(&model->client, used);
 	return used > 0 || client.len > 0;
 }
@@ -186,8 +364,8 @@ static bool backend_turn(struct model *model)
 	output_init(&client, storage, model->room);
 	used = smtp_relay_backend(model->relay, model->backend.data, model->backend.len, &client,
 				  &event);
-	check(event != SMTP_RELAY_CUT);
 	check_replies(&client);
+	model->cut = model->cut || event == SMTP_RELAY_CUT;
 	model->closed = event == SMTP_RELAY_CLOSE;
 	if (!in_message && smtp_relay_in_message(model->relay))
 		message_begins(model);
@@ -254,14 +432,15 @@ static void play(struct model *model, const uint8_t *bytes, size_t len)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
-	static const char *const capabilities[] = { "SIZE 1000", "8BITMIME", NULL };
+	static const char *const capabilities[] = { "SIZE 1000", "8BITMIME", "CHUNKING", NULL };
+	const struct smtp_extensions met = { len > 0 ? bytes[len - 1] : 0u, 0 };
 	static const struct smtp_relay_settings settings = { "front.example", capabilities,
 							     LINE_MAX, 512 };
 	static struct model model;
 
 	memset(&model, 0, sizeof(model));
 	model.room = ROOM_WIDE;
-	model.relay = smtp_relay_new(&settings);
+	model.relay = smtp_relay_new(&settings, &met);
 	check(model.relay != NULL);
 	play(&model, bytes, len);
 	smtp_relay_free(model.relay);

@@ -234,7 +234,7 @@ static const struct fault_case cases[] = {
 	  POOL("tls = \"none\"; " SERVERS
 	       " },\n{ name = \"a b\"; protocol = \"imap\"; tls = \"none\"; " SERVERS),
 	  2, "may hold letters", 1 },
-	{ PART_BACKENDS, RELAY("\"CHUNKING\""), 2, "\"CHUNKING\" is not available in this version",
+	{ PART_BACKENDS, RELAY("\"BINARYMIME\", \"DSN\""), 2, "\"BINARYMIME\" needs \"CHUNKING\"",
 	  1 },
 	{ PART_BACKENDS, RELAY("\"XCLIENT\""), 2, "may not be shown", 1 },
 	{ PART_BACKENDS, RELAY("\"SIZE\""), 2, "may not be shown", 1 },

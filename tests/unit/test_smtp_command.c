@@ -160,22 +160,23 @@ static const struct {
 	const char *args;
 	bool good;
 	uint64_t size;
+	bool last;
 } chunks[] = {
-	{ "0", true, 0 },
-	{ "0 LAST", true, 0 },
-	{ "5 last", true, 5 },
-	{ "0000000000000000007", true, 7 },
-	{ "9999999999999999999", true, UINT64_C(9999999999999999999) },
-	{ "10000000000000000000", false, 0 },
-	{ "18446744073709551617", false, 0 },
-	{ "", false, 0 },
-	{ "LAST", false, 0 },
-	{ "-1", false, 0 },
-	{ "+1", false, 0 },
-	{ "0x10", false, 0 },
-	{ "1.5", false, 0 },
-	{ "5 FIRST", false, 0 },
-	{ "5 LAST LAST", false, 0 },
+	{ "0", true, 0, false },
+	{ "0 LAST", true, 0, true },
+	{ "5 last", true, 5, true },
+	{ "0000000000000000007", true, 7, false },
+	{ "9999999999999999999", true, UINT64_C(9999999999999999999), false },
+	{ "10000000000000000000", false, 0, false },
+	{ "18446744073709551617", false, 0, false },
+	{ "", false, 0, false },
+	{ "LAST", false, 0, false },
+	{ "-1", false, 0, false },
+	{ "+1", false, 0, false },
+	{ "0x10", false, 0, false },
+	{ "1.5", false, 0, false },
+	{ "5 FIRST", false, 0, false },
+	{ "5 LAST LAST", false, 0, false },
 };
 
 static void a_chunk_has_one_to_nineteen_digits(void **state)
@@ -184,11 +185,12 @@ static void a_chunk_has_one_to_nineteen_digits(void **state)
 		size_t len = strlen(chunks[i].args);
 		char *args = guard_copy(chunks[i].args, len);
 		uint64_t size = 1;
-		bool good = smtp_chunk_parse((struct span) { args, len }, &size);
+		bool last = false;
+		bool good = smtp_chunk_parse((struct span) { args, len }, &size, &last);
 
 		assert_case(i, good, chunks[i].good);
 		if (good)
-			assert_true(size == chunks[i].size);
+			assert_true(size == chunks[i].size && last == chunks[i].last);
 		guard_free(args, len);
 	}
 }

@@ -42,15 +42,102 @@ static void words_of_the_backend_do_not_pass(void **state)
 }
 
 /* Even when the settings name it. */
-static void trust_login_tls_and_framing_are_never_shown(void **state)
+static void trust_login_and_tls_are_never_shown(void **state)
 {
-	static const char *const known[] = { "AUTH PLAIN", "AUTH=PLAIN", "STARTTLS",   "XCLIENT",
-					     "XFORWARD",   "CHUNKING",   "BINARYMIME", "BURL",
-					     "ETRN",       "PIPELINING", "",           NULL };
+	static const char *const known[] = { "AUTH PLAIN", "AUTH=PLAIN", "STARTTLS", "XCLIENT",
+					     "XFORWARD",   "BURL",       "ETRN",     "PIPELINING",
+					     "",           NULL };
 
 	assert_string_equal(rewrite(known, "AUTH LOGIN|AUTH=PLAIN|STARTTLS|XCLIENT NAME|XFORWARD|"
-					   "CHUNKING|BINARYMIME|BURL|ETRN|PIPELINING||"),
+					   "BURL|ETRN|PIPELINING||"),
 			    "250-front\r\n250 PIPELINING\r\n");
+}
+
+static void binary_needs_chunks(void **state)
+{
+	static const char *const known[] = { "BINARYMIME", "CHUNKING", NULL };
+
+	assert_string_equal(rewrite(known, "BINARYMIME|"), "250-front\r\n250 PIPELINING\r\n");
+	assert_string_equal(rewrite(known, "CHUNKING|"),
+			    "250-front\r\n250-PIPELINING\r\n250 CHUNKING\r\n");
+	assert_string_equal(rewrite(known, "CHUNKING|binarymime|"),
+			    "250-front\r\n250-PIPELINING\r\n250-BINARYMIME\r\n250 CHUNKING\r\n");
+}
+
+static void what_is_shown_is_known_as_extensions(void **state)
+{
+	static const char *const known[] = { "BINARYMIME", "SIZE 5", "DSN", NULL };
+	struct smtp_ehlo ehlo = { 0 };
+	struct smtp_extensions shown;
+
+	smtp_ehlo_note(&ehlo, known, SPAN("BINARYMIME"));
+	smtp_ehlo_note(&ehlo, known, SPAN("SIZE 77"));
+	smtp_ehlo_note(&ehlo, known, SPAN("SMTPUTF8"));
+	shown = smtp_ehlo_shown(&ehlo, known);
+	assert_int_equal(shown.offered, SMTP_PIPELINING | SMTP_SIZE);
+	assert_int_equal(shown.size, 77);
+	shown = smtp_ehlo_shown(&(struct smtp_ehlo) { 0 }, NULL);
+	assert_int_equal(shown.offered, SMTP_PIPELINING);
+	assert_int_equal(shown.size, 0);
+}
+
+static void an_extension_is_noted_by_its_keyword(void **state)
+{
+	static const struct {
+		const char *line;
+		unsigned offered;
+		uint64_t size;
+	} cases[] = {
+		{ "PIPELINING", SMTP_PIPELINING, 0 },
+		{ "size 1000", SMTP_SIZE, 1000 },
+		{ "SIZE", SMTP_SIZE, 0 },
+		{ "SIZE 1k", SMTP_SIZE, 0 },
+		{ "8BITMIME", SMTP_8BITMIME, 0 },
+		{ "SMTPUTF8", SMTP_SMTPUTF8, 0 },
+		{ "DSN x", SMTP_DSN, 0 },
+		{ "CHUNKING", SMTP_CHUNKING, 0 },
+		{ "BINARYMIME", SMTP_BINARYMIME, 0 },
+		{ "AUTH PLAIN LOGIN", SMTP_AUTH, 0 },
+		{ "AUTH=LOGIN", SMTP_AUTH, 0 },
+		{ "CHUNKINGS", 0, 0 },
+		{ "XCLIENT", 0, 0 },
+		{ "", 0, 0 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct smtp_extensions extensions = { 0 };
+
+		smtp_extension_note(&extensions, span_of(cases[i].line));
+		assert_int_equal(extensions.offered, cases[i].offered);
+		assert_int_equal(extensions.size, cases[i].size);
+	}
+}
+
+static void a_size_has_one_to_twenty_digits(void **state)
+{
+	static const struct {
+		const char *text;
+		bool good;
+		uint64_t size;
+	} cases[] = {
+		{ "0", true, 0 },
+		{ "00000000000000000012", true, 12 },
+		{ "18446744073709551615", true, UINT64_MAX },
+		{ "18446744073709551616", true, UINT64_MAX },
+		{ "99999999999999999999", true, UINT64_MAX },
+		{ "000000000000000000012", false, 0 },
+		{ "", false, 0 },
+		{ "-1", false, 0 },
+		{ "1x", false, 0 },
+		{ "1 ", false, 0 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint64_t size = 0;
+
+		assert_int_equal(smtp_size_parse(span_of(cases[i].text), &size), cases[i].good);
+		assert_true(size == cases[i].size);
+	}
 }
 
 static void without_room_nothing_is_written(void **state)
@@ -94,7 +181,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_extension_is_shown_when_both_sides_know_it),
 		cmocka_unit_test(words_of_the_backend_do_not_pass),
-		cmocka_unit_test(trust_login_tls_and_framing_are_never_shown),
+		cmocka_unit_test(trust_login_and_tls_are_never_shown),
+		cmocka_unit_test(binary_needs_chunks),
+		cmocka_unit_test(what_is_shown_is_known_as_extensions),
+		cmocka_unit_test(an_extension_is_noted_by_its_keyword),
+		cmocka_unit_test(a_size_has_one_to_twenty_digits),
 		cmocka_unit_test(without_room_nothing_is_written),
 		cmocka_unit_test(more_extensions_than_bits_are_left_out),
 	};

@@ -703,9 +703,41 @@ static void an_endless_reply_is_a_failure(void **state)
 	credential_free(credential);
 }
 
+/* What an EHLO reply from before TLS offered is forgotten. */
+static void extensions_of_the_last_ehlo_are_noted(void **state)
+{
+	static const struct login_settings settings = { .hostname = "front", .starttls = true };
+	static const char *const turns[] = {
+		"220 hi\r\n",
+		"250-old\r\n250-CHUNKING\r\n250 STARTTLS\r\n",
+		"220 go\r\n",
+		"250-old\r\n250-SIZE 77\r\n250-AUTH PLAIN\r\n250 PIPELINING\r\n",
+	};
+	const struct credential credential = { .user = SPAN("al"), .password = SPAN("pw") };
+	char storage[OUTPUT_MAX];
+	struct output output;
+	struct login login;
+	size_t used;
+
+	login_init(&login, &smtp_login_script, &settings, &credential,
+		   &(const struct login_client) { .name = "" });
+	output_init(&output, storage, sizeof(storage));
+	for (size_t i = 0; i < sizeof(turns) / sizeof(turns[0]); i++) {
+		enum login_result result =
+			login_input(&login, turns[i], strlen(turns[i]), &used, &output);
+
+		assert_int_equal(result, i == 2 ? LOGIN_START_TLS : LOGIN_MORE);
+		if (result == LOGIN_START_TLS)
+			login_tls_started(&login, &output);
+	}
+	assert_int_equal(login.extensions.offered, SMTP_SIZE | SMTP_AUTH | SMTP_PIPELINING);
+	assert_int_equal(login.extensions.size, 77);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(extensions_of_the_last_ehlo_are_noted),
 		cmocka_unit_test(each_backend_gets_the_verdict_it_deserves),
 		cmocka_unit_test(
 			the_client_is_made_known_and_ours_is_the_login_where_the_mode_says_so),
