@@ -401,11 +401,30 @@ class SubmissionStore:
                 talk.send("354 go\r\n")
                 self.message(talk)
                 talk.send("250 2.0.0 taken\r\n")
+            elif verb == "BDAT":
+                self.chunk(talk, line)
             elif verb == "QUIT":
                 talk.send("221 2.0.0 bye\r\n")
                 return
             else:
+                if verb in ("RSET", "MAIL"):
+                    talk.notes.pop("chunks", None)
                 talk.send("250 2.0.0 %s\r\n" % verb)
+
+    def chunk(self, talk, line):
+        """As exact as DATA is gullible: the octets announced, and a message only at LAST."""
+        words = line.split(b" ")
+        try:
+            data = talk.notes.setdefault("chunks", b"") + talk.exactly(int(words[1]))
+        except Gone:
+            self.cut.append(talk.data)
+            self.note(talk)
+            raise
+        talk.notes["chunks"] = data
+        if words[2:] == [b"LAST"]:
+            self.messages.append(talk.notes.pop("chunks"))
+        self.note(talk)
+        talk.send("250 2.0.0 taken\r\n")
 
     def note(self, talk):
         talk.fake.notify()
