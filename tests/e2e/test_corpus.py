@@ -19,7 +19,7 @@ def test_every_mail_of_a_random_corpus_arrives_unchanged(launch, dovecot, contex
     with contextlib.ExitStack() as stack:
         for kind in corpus.kinds(stack, dovecot):
             front = launch(submission=kind.backend(), workers=1)
-            messages = corpus.messages_for(kind, COUNT, LARGEST)
+            messages = [corpus.message_for(kind, number, LARGEST) for number in range(COUNT)]
             corpus.submit(front.port("submission", "implicit"), context, messages)
             kind.mailbox.wait(COUNT, 60)
             assert kind.mailbox.differences(messages) == [], kind.name

@@ -318,5 +318,5 @@ def kinds(stack, dovecot):
     yield Kind("server with BINARYMIME", able.port, able.mailbox, BOUNDS + ', "BINARYMIME"', binary=True)
 
 
-def messages_for(kind, count, largest):
-    return [Message(number, largest, kind.binary and number % 2 == 1) for number in range(count)]
+def message_for(kind, number, largest):
+    return Message(number, largest, kind.binary and number % 2 == 1)

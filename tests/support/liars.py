@@ -475,3 +475,47 @@ class SubmissionStore:
         self.messages.append(talk.data[:end.start()] + b"\r\n")
         talk.data = talk.data[end.end():]
         self.note(talk)
+
+
+class PatientStore(SubmissionStore):
+    """Says nothing after login until `count` commands have come; then answers them all. `seen` is what had come by then.
+
+    So a front-end that waits for an answer in between waits for ever, and a round trip needs no clock to be counted."""
+
+    def __init__(self, count, **settings):
+        super().__init__(None, **settings)
+        self.count = count
+        self.seen = None
+
+    def command(self, talk):
+        if talk.notes.get("logged_in") and self.seen is None:
+            while talk.data.count(b"\r\n") < self.count:
+                talk.fill()
+            self.seen = talk.data
+            self.note(talk)
+        return super().command(talk)
+
+    def log_in(self, talk, line):
+        talk.notes["logged_in"] = super().log_in(talk, line)
+        return talk.notes["logged_in"]
+
+
+class SlowWitnessStore(SubmissionStore):
+    """Without PIPELINING: `early` holds what had come behind a command before it was answered."""
+
+    def __init__(self, **settings):
+        super().__init__(None, extensions=("SIZE 50000000",), **settings)
+        self.early = []
+
+    def command(self, talk):
+        line = super().command(talk)
+        talk.socket.setblocking(False)
+        try:
+            talk.data += talk.socket.recv(65536)
+        except OSError:
+            pass
+        finally:
+            talk.socket.settimeout(2 * DEADLINE)
+        if talk.data:
+            self.early.append((line, talk.data))
+        return line
