@@ -14,6 +14,8 @@
 #define WAITING_MAX 8192
 #define LINE_MAX    128
 #define ROOM_WIDE   4096
+#define VERBS       12
+#define VERB_DATA   4
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
@@ -52,14 +54,16 @@ struct model {
 	/* What the client said, by itself. */
 	char said[LINE_MAX];
 	size_t said_len;
-	unsigned lines, commands; /* of the client; to the backend */
-	bool said_bdat;           /* the last line was a sound BDAT */
+	unsigned lines[VERBS], commands[VERBS]; /* of the client; to the backend */
+	bool said_bdat;                         /* the last line was a sound BDAT */
 	bool said_last;
 	uint64_t octets_left;
 	struct octets {
 		uint64_t sum;
 		bool after_cr;
 	} of_client, of_backend;
+	struct octets whole; /* of the client's message whose last chunk is complete */
+	bool complete;
 	bool maybe_bad; /* a chunk may have held a bad byte: what comes of it is only checked for bytes */
 	/* The chunk that the backend reads. */
 	uint64_t chunk_left;
@@ -89,7 +93,8 @@ static void message_begins(struct model *model)
 	model->bad = false;
 	model->hears = model->said_bdat ? HEARS_CONVERTED : HEARS_MESSAGE;
 	model->in_line = model->dot = false;
-	model->of_client = model->of_backend = (struct octets) { 0 };
+	model->complete = model->said_last && model->octets_left == 0;
+	model->of_client = model->of_backend = model->whole = (struct octets) { 0 };
 }
 
 /* Takes the next byte of the client's message; true at its end. */
@@ -106,22 +111,25 @@ static bool message_byte(struct model *model, char byte)
 
 /* ---- the model of the backend: the strictest of all ---- */
 
-static bool is_allowed_verb(struct span verb)
-{
-	static const char *const verbs[] = { "EHLO", "HELO", "MAIL", "RCPT", "DATA", "BDAT",
-					     "RSET", "NOOP", "QUIT", "VRFY", "EXPN", "HELP" };
+static const char *const verbs[VERBS] = { "EHLO", "HELO", "MAIL", "RCPT", "DATA", "BDAT",
+					  "RSET", "NOOP", "QUIT", "VRFY", "EXPN", "HELP" };
 
-	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
-		if (verb.len == strlen(verbs[i]) && memcmp(verb.data, verbs[i], verb.len) == 0)
-			return true;
-	return false;
+/* VERBS: none of those that may pass. */
+static size_t verb_number(struct span verb)
+{
+	size_t i = 0;
+
+	while (i < VERBS && !span_is(verb, verbs[i]))
+		i++;
+	return i;
 }
 
 static void check_command(struct span line)
 {
 	struct span rest = line, verb = span_word(&rest);
 
-	check(is_allowed_verb(verb));
+	check(verb_number(verb) < VERBS &&
+	      memcmp(verb.data, verbs[verb_number(verb)], verb.len) == 0);
 	check(smtp_text_acceptable(line));
 	check(line.data[line.len - 1] != ' ');
 	check(rest.len == 0 || (rest.len > 1 && rest.data[0] == ' ' && rest.data[1] != ' '));
@@ -148,12 +156,13 @@ static bool may_follow(const struct octets *octets, char byte)
 
 static void hears_command(struct model *model)
 {
-	struct span line = { model->line, model->line_len - 2 };
+	struct span line = { model->line, model->line_len - 2 }, rest = line, verb;
 
+	verb = span_word(&rest);
 	check(model->line_len > 2 && model->line[model->line_len - 2] == '\r');
 	check_command(line);
 	model->line_len = 0;
-	check(++model->commands <= model->lines);
+	check(++model->commands[verb_number(verb)] <= model->lines[verb_number(verb)]);
 	if (span_begins(line, "BDAT ")) {
 		check(smtp_chunk_parse(span_from(line, 5), &model->chunk_left, &model->last_chunk));
 		model->of_backend.sum = 0;
@@ -196,13 +205,12 @@ static void hears_converted(struct model *model, char byte)
 
 static void converted_ends(struct model *model, char byte)
 {
-	struct octets with_end = model->of_client;
+	struct octets with_end = model->whole;
 
-	check(byte == '\n' && model->said_last && model->octets_left == 0);
+	check(byte == '\n' && model->complete);
 	add_octet(&with_end, '\r');
 	add_octet(&with_end, '\n');
-	check(model->of_backend.sum == model->of_client.sum ||
-	      model->of_backend.sum == with_end.sum);
+	check(model->of_backend.sum == model->whole.sum || model->of_backend.sum == with_end.sum);
 	model->of_backend.after_cr = false;
 	model->hears = HEARS_COMMANDS;
 }
@@ -230,16 +238,28 @@ static void backend_hears(struct model *model, struct span bytes)
 
 /* ---- the model of the client ---- */
 
+/* What it says next may be the beginning of another message. */
+static void client_said_last(struct model *model)
+{
+	if (model->complete)
+		return;
+	model->complete = true;
+	model->whole = model->of_client;
+}
+
 static void client_said_line(struct model *model)
 {
 	struct span line = { model->said, model->said_len };
 	struct smtp_command command;
-	bool last = false;
+	bool last = false, whole = line.len <= LINE_MAX - 2 && smtp_command_parse(line, &command);
+	size_t verb = whole ? verb_number(command.verb) : VERBS;
 
-	model->lines++;
-	model->said_bdat = model->said_len <= LINE_MAX - 2 && smtp_command_parse(line, &command) &&
-			   span_is(command.verb, "BDAT") &&
+	model->said_bdat = whole && span_is(command.verb, "BDAT") &&
 			   smtp_chunk_parse(command.args, &model->octets_left, &last);
+	if (model->said_bdat)
+		model->lines[VERB_DATA]++;
+	if (verb < VERBS)
+		model->lines[verb]++;
 	model->said_len = 0;
 	if (!model->said_bdat) {
 		model->octets_left = 0;
@@ -250,6 +270,8 @@ static void client_said_line(struct model *model)
 		model->of_client.sum = 0;
 	if (last && model->octets_left == 0 && model->of_client.after_cr)
 		model->maybe_bad = true;
+	if (last && model->octets_left == 0)
+		client_said_last(model);
 }
 
 static void client_said_octet(struct model *model, char byte)
@@ -257,8 +279,11 @@ static void client_said_octet(struct model *model, char byte)
 	if (!may_follow(&model->of_client, byte))
 		model->maybe_bad = true;
 	add_octet(&model->of_client, byte);
-	if (--model->octets_left == 0 && model->said_last && byte == '\r')
+	if (--model->octets_left > 0 || !model->said_last)
+		return;
+	if (byte == '\r')
 		model->maybe_bad = true;
+	client_said_last(model);
 }
 
 static void client_says(struct model *model, struct span bytes)

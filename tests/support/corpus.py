@@ -22,8 +22,9 @@ _DOTS = (b".", b"..", b"...", b". ", b".a", b"..a", b".\t", b".QUIT", b"a.", b" 
 class Message:
     """`text` is what is sent; `binary` says that it needs BODY=BINARYMIME."""
 
-    def __init__(self, number, largest, binary):
+    def __init__(self, number, largest, binary=False, empty_chunks=True):
         self.number = number
+        self.empty_chunks = empty_chunks
         self.binary = binary
         self.random = random.Random("%d %d %s" % (number, largest, binary))
         self.text = self._make(largest)
@@ -69,10 +70,11 @@ class Message:
         return {hashlib.sha256(text).hexdigest() for text in (self.text, self.text + (b"" if whole else b"\r\n"))}
 
     def chunks(self):
-        """The text in one to five pieces, some of them empty."""
+        """The text in one to five pieces. Some may be empty, but to Postfix (which says 551 to BDAT 0) only the last one."""
         cuts = sorted(self.random.randrange(len(self.text) + 1) for _ in range(self.random.randrange(5)))
         places = [0, *cuts, len(self.text)]
-        return [self.text[begin:end] for begin, end in zip(places, places[1:])]
+        pieces = [self.text[begin:end] for begin, end in zip(places, places[1:])]
+        return pieces if self.empty_chunks else [*filter(None, pieces[:-1]), pieces[-1]]
 
 
 # ---- the client
@@ -296,8 +298,9 @@ BOUNDS = '"SIZE %d", "8BITMIME", "CHUNKING"' % SIZE
 class Kind:
     """One kind of backend: a name, a port to submit to, the mailbox where it all arrives."""
 
-    def __init__(self, name, port, mailbox, capabilities=BOUNDS, binary=False):
+    def __init__(self, name, port, mailbox, capabilities=BOUNDS, binary=False, empty_chunks=True):
         self.name, self.port, self.mailbox, self.binary = name, port, mailbox, binary
+        self.empty_chunks = empty_chunks
         self.capabilities = capabilities
 
     def backend(self):
@@ -311,7 +314,7 @@ def kinds(stack, dovecot):
         for name, discarded in (("Postfix", ""), ("Postfix without CHUNKING", "chunking")):
             sink = stack.enter_context(Store(("PIPELINING", "8BITMIME"), lmtp=True))
             postfix = stack.enter_context(stores.Postfix(dovecot=dovecot, settings=_POSTFIX % (sink.port, discarded)))
-            yield Kind(name, postfix.port, sink.mailbox)
+            yield Kind(name, postfix.port, sink.mailbox, empty_chunks=False)
     old = stack.enter_context(Store(("SIZE %d" % SIZE,)))
     yield Kind("old server without PIPELINING", old.port, old.mailbox)
     able = stack.enter_context(Store(("PIPELINING", "SIZE %d" % SIZE, "8BITMIME", "CHUNKING", "BINARYMIME")))
@@ -319,4 +322,4 @@ def kinds(stack, dovecot):
 
 
 def message_for(kind, number, largest):
-    return Message(number, largest, kind.binary and number % 2 == 1)
+    return Message(number, largest, kind.binary and number % 2 == 1, kind.empty_chunks)
