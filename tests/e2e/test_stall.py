@@ -163,18 +163,25 @@ def test_a_client_that_asks_without_end_and_reads_nothing(front, fakes, context,
         assert_asleep(front)
 
 
+SSL_ERROR_WANT_WRITE = 3
+
+
 def key_updates_until_full(wire):
     """Asks for new keys, reading no answer, until the other side reads no more. Python's ssl has no call for it."""
     library = ctypes.CDLL(ctypes.util.find_library("ssl"))
     library.SSL_key_update.argtypes = [ctypes.c_void_p, ctypes.c_int]
     library.SSL_do_handshake.argtypes = [ctypes.c_void_p]
+    library.SSL_get_error.argtypes = [ctypes.c_void_p, ctypes.c_int]
     # The C object: two words of every object, the socket, then SSL *.
     leg = ctypes.c_void_p.from_address(id(wire.socket._sslobj) + 3 * ctypes.sizeof(ctypes.c_void_p)).value
     wire.socket.setblocking(False)
     ready = True
     while ready:
         library.SSL_key_update(leg, 1)
-        if library.SSL_do_handshake(leg) != 1:
+        result = library.SSL_do_handshake(leg)
+        if result != 1 and library.SSL_get_error(leg, result) != SSL_ERROR_WANT_WRITE:
+            return    # the other side has ended it already
+        if result != 1:
             ready = select.select([], [wire.socket], [], 2)[1]
 
 
