@@ -13,6 +13,9 @@ demo="$build python3 openssl curl swaks libnet-ssleay-perl msmtp
 test="$demo sasl2-bin libsasl2-modules-db gsasl libcmocka-dev python3-pytest isync fetchmail valgrind logrotate
 	systemd groff-base clang clang-format clang-tidy libclang-rt-14-dev fail2ban"
 
+# What Postern takes the place of, for the tests of moving from there.
+test="$test nginx libnginx-mod-mail dovecot-submissiond dovecot-sqlite"
+
 case "${1:-}" in
 build) wanted=$build ;;
 demo) wanted=$demo ;;

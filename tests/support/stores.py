@@ -264,7 +264,7 @@ protocol lmtp {{
   auth_username_format = %n
 }}
 """
-        self.write(text + self._tls() + ("" if is_root() else _ORDINARY.format(user=user_name(), group=_group_name()))
+        self.write(text + self._tls() + ("" if is_root() else as_ordinary_user())
                    + self.settings, "dovecot.conf")
 
     def _password_lines(self):
@@ -303,27 +303,13 @@ protocol lmtp {{
                         lambda: f"a message for {user}\n{self.log()}")
 
 
-def _group_name():
-    return grp.getgrgid(os.getegid()).gr_name
-
-
-_ORDINARY = """
-default_internal_user = {user}
-default_login_user = {user}
-default_internal_group = {group}
-service anvil {{
-  chroot =
-}}
-service imap-login {{
-  chroot =
-}}
-service pop3-login {{
-  chroot =
-}}
-service stats {{
-  chroot =
-}}
-"""
+def as_ordinary_user(*chrooted):
+    """What a Dovecot needs, besides free ports, to run without root: every process is ours, and none changes its root;
+    `chrooted` names further services that would."""
+    group = grp.getgrgid(os.getegid()).gr_name
+    text = f"default_internal_user = {user_name()}\ndefault_login_user = {user_name()}\ndefault_internal_group = {group}\n"
+    return text + "".join(f"service {name} {{\n  chroot =\n}}\n"
+                          for name in ("anvil", "imap-login", "pop3-login", "stats", *chrooted))
 
 
 class Postfix(Store):
