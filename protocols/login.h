@@ -68,7 +68,7 @@ struct login {
 	size_t scanned;      /* bytes of the current line already searched for its end */
 	const char *reason;  /* why not LOGIN_ACCEPTED: our own words, a literal */
 	char code[24];       /* POP3: response code to keep, without brackets */
-	char capabilities[4096]; /* IMAP: for the client's tagged OK, filtered */
+	char capabilities[4096];           /* IMAP: for the client's tagged OK, filtered */
 	struct smtp_extensions extensions; /* submission: of the backend's last EHLO reply */
 };
 
