@@ -7,6 +7,7 @@
 #include "frontend/children.h"
 #include "frontend/children_talk.h"
 #include "frontend/log.h"
+#include "frontend/metrics.h"
 #include <assert.h>
 #include <errno.h>
 #include <signal.h>
@@ -378,6 +379,8 @@ static void on_reaped(struct ev_loop *loop, ev_child *watcher, int events)
 	if (child->kind != CHILD_CHECKER || WIFSIGNALED(status))
 		child_log(asked ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR,
 			  asked ? "child_ended" : "child_died", child, child->pid, status);
+	if (!asked && child->kind != CHILD_CHECKER)
+		metrics_add(all->counters, all->workers, METRIC_DEATHS + child->kind, 1);
 	child->pid = 0;
 	child->status = status;
 	child_leave(child);

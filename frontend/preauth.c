@@ -4,6 +4,7 @@
  */
 #include "frontend/preauth.h"
 #include "frontend/attempt.h"
+#include "frontend/metrics.h"
 #include "frontend/session_log.h"
 #include <ctype.h>
 #include <stdio.h>
@@ -62,6 +63,8 @@ static bool tls_stands(struct session *s)
 	if (s->tls.sni[0] != '\0')
 		s->sni = strdup(s->tls.sni);
 	s->tls.sni = NULL;
+	metrics_add(s->worker->shared, s->worker->start->index, metrics_handshake(s->tls.version),
+		    1);
 	if (greet)
 		s->dialogue = calloc(1, sizeof(*s->dialogue));
 	if (s->dialogue == NULL) {

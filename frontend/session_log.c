@@ -1,6 +1,34 @@
 /* session_log - see session_log.h. */
 #include "frontend/session_log.h"
 #include "frontend/backend_login.h"
+#include "frontend/metrics.h"
+
+static void count(const struct session *s, unsigned metric, uint64_t value)
+{
+	metrics_add(s->worker->shared, s->worker->start->index, metric, value);
+}
+
+/* Of one family that has a place for each protocol. */
+static unsigned by_protocol(const struct session *s, unsigned first)
+{
+	return first + (unsigned)s->listener->config->protocol;
+}
+
+static void count_login(const struct session *s, enum metric_result result)
+{
+	count(s, METRIC_LOGINS + (unsigned)s->listener->config->protocol * METRIC_RESULTS + result,
+	      1);
+}
+
+/* What this process has lost since it was asked last. */
+static uint64_t newly_lost(void)
+{
+	static uint64_t told;
+	uint64_t lost = log_lost() - told;
+
+	told += lost;
+	return lost;
+}
 
 void session_log(const struct session *s, struct log_line *line, enum log_level level,
 		 const char *event)
@@ -38,6 +66,9 @@ void session_log_end(const struct session *s)
 	log_seconds(&line, "seconds", ev_now(s->worker->loop) - s->began);
 	log_word(&line, "reason", s->reason ? s->reason : "closed");
 	log_end(&line);
+	count(s, by_protocol(s, METRIC_RECEIVED), s->client.received);
+	count(s, by_protocol(s, METRIC_SENT), s->client.sent);
+	count(s, METRIC_LOG_LOST, newly_lost());
 }
 
 void session_log_refused(const struct session *s, const char *reason)
@@ -47,6 +78,7 @@ void session_log_refused(const struct session *s, const char *reason)
 	session_log(s, &line, LOG_LEVEL_INFO, "refused");
 	log_word(&line, "reason", reason);
 	log_end(&line);
+	count(s, metrics_refusal(reason), 1);
 }
 
 /* The address stands before anything that a client chose. */
@@ -75,6 +107,19 @@ void session_log_auth(const struct session *s, const char *event, const char *wh
 	log_word(&line, "mechanism", s->mechanism);
 	log_value(&line, "reason", span_of(why));
 	log_end(&line);
+	count_login(s, strcmp(event, "auth_failed") == 0 ? METRIC_REFUSED : METRIC_TEMPORARY);
+}
+
+void session_log_login(const struct session *s)
+{
+	struct log_line line;
+	char name[256];
+
+	session_log(s, &line, LOG_LEVEL_DEBUG, "login");
+	log_value(&line, "user", span_of(s->user));
+	log_word(&line, "backend", backend_login_name(s, name));
+	log_end(&line);
+	count_login(s, METRIC_ACCEPTED);
 }
 
 void session_log_exposed(const struct session *s, struct span user)

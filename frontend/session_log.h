@@ -1,4 +1,6 @@
-/* session_log - the lines about a session. Each names protocol, listener and client; none ever holds a password. */
+/* session_log - the lines about a session, each of which names protocol, listener and client; none ever holds a password. What
+ * is told is also counted here (metrics.h).
+ */
 #ifndef FRONTEND_SESSION_LOG_H
 #define FRONTEND_SESSION_LOG_H
 
@@ -14,6 +16,7 @@ void session_log_refused(const struct session *, const char *reason);
 /* A refused login; repeated: the very same was refused before. */
 void session_log_failed(const struct session *, const char *why, bool repeated);
 void session_log_auth(const struct session *, const char *event, const char *why);
+void session_log_login(const struct session *); /* accepted */
 /* A credential came before TLS; user may be empty: not known. */
 void session_log_exposed(const struct session *, struct span user);
 

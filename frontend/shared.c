@@ -5,6 +5,7 @@
 #include "frontend/shared.h"
 #include "frontend/guess.h"
 #include "frontend/limit.h"
+#include "frontend/metrics.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@ struct section {
 static const struct section sections[SHARED_SECTIONS] = {
 	[SHARED_LIMITS] = { limit_size, limit_clear },
 	[SHARED_GUESSES] = { guess_size, guess_worker_died },
+	[SHARED_METRICS] = { metrics_size, metrics_worker_died },
 };
 
 struct shared {

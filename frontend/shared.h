@@ -12,7 +12,7 @@
 #define SHARED_WORKER_MAX 1024
 
 /* To add one: a value here, its size and what a death means in a row of shared.c. */
-enum shared_section { SHARED_LIMITS, SHARED_GUESSES, SHARED_SECTIONS };
+enum shared_section { SHARED_LIMITS, SHARED_GUESSES, SHARED_METRICS, SHARED_SECTIONS };
 
 struct shared;
 
