@@ -151,6 +151,7 @@ needs:
 	else \
 		missing="$$missing pkg-config libwolfssl-dev libsasl2-dev libconfig-dev libssl-dev libseccomp-dev"; \
 	fi; \
+	echo '#include <microhttpd.h>' | $(CC) -E - >/dev/null 2>&1 || missing="$$missing libmicrohttpd-dev"; \
 	echo '#include <ev.h>' | $(CC) -E - >/dev/null 2>&1 || missing="$$missing libev-dev"; \
 	if [ -n "$$missing" ]; then \
 		echo "Missing, by the name of the Debian package:$$missing" >&2; \

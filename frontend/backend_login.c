@@ -10,24 +10,21 @@
 
 const char *backend_login_name(const struct session *s, char out[256])
 {
-	const struct config_server *server = &s->pool->config->servers.items[s->server];
 	char text[ADDRESS_TEXT_MAX] = "unresolved";
 
-	if (server->address.len > 0)
-		address_text(&server->address.u.any, text);
+	if (s->server.len > 0)
+		address_text(&s->server.u.any, text);
 	snprintf(out, 256, "%s/%s", s->pool->config->name, text);
 	return out;
 }
 
-/* Told once when it changes, not for every login that suffers. */
-static void set_health(struct session *s, bool down, const char *reason)
+/* ---- which server ---------------------------------------------------------------------------------------------------- */
+
+static void log_health(const struct session *s, bool down, const char *reason)
 {
 	struct log_line line;
 	char name[256];
 
-	if (s->pool->down[s->server] == down)
-		return;
-	s->pool->down[s->server] = down;
 	log_begin(&line, down ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
 		  down ? "backend_down" : "backend_up", 0);
 	log_word(&line, "backend", backend_login_name(s, name));
@@ -35,6 +32,50 @@ static void set_health(struct session *s, bool down, const char *reason)
 	if (down)
 		log_value(&line, "reason", span_of(reason));
 	log_end(&line);
+}
+
+/* The monitor looks at once, and speaks for the house. Only where none does, the worker says what it saw. */
+static bool tell_monitor(struct session *s)
+{
+	struct published_suspect suspect = {
+		.generation = s->generation->number,
+		.pool = (uint32_t)(s->pool - s->generation->pools),
+		.address = s->server,
+	};
+
+	return s->generation->config->monitor.interval > 0 &&
+	       monitor_link_suspect(&s->worker->monitor, &suspect);
+}
+
+static void server_failed(struct session *s, const char *reason)
+{
+	double until = ev_now(s->worker->loop) + s->generation->config->monitor.retry;
+
+	if (backends_failed(&s->pool->backends, &s->server, until) && !tell_monitor(s))
+		log_health(s, true, reason);
+}
+
+static void server_worked(struct session *s)
+{
+	if (backends_worked(&s->pool->backends, &s->server) &&
+	    s->generation->config->monitor.interval == 0)
+		log_health(s, false, NULL);
+}
+
+static bool another_is_left(const struct session *s)
+{
+	return s->plan != NULL && s->tried + 1 < s->plan->count &&
+	       !(s->login != NULL && s->login->credential_sent);
+}
+
+double backend_login_seconds(const struct session *s)
+{
+	double end = s->login_deadline, left;
+
+	if (another_is_left(s) && s->try_deadline < end)
+		end = s->try_deadline;
+	left = end - ev_now(s->worker->loop);
+	return left > 0.001 ? left : 0.001; /* 0 would be no limit */
 }
 
 void backend_login_abandon(struct session *s)
@@ -45,6 +86,8 @@ void backend_login_abandon(struct session *s)
 		explicit_bzero(s->login, sizeof(*s->login));
 	free(s->login);
 	s->login = NULL;
+	free(s->plan);
+	s->plan = NULL;
 	transport_close(&s->backend);
 	buffer_clear(&s->backend_in);
 }
@@ -59,38 +102,7 @@ static void fail(struct session *s, const char *why)
 	preauth_temporary(s, code, why);
 }
 
-/* A code that the backend gave is about this user, not about its health. */
-static void fail_backend(struct session *s, const char *why)
-{
-	if (s->login == NULL || s->login->code[0] == '\0')
-		set_health(s, true, why);
-	fail(s, why);
-}
-
 /* ---- connect -------------------------------------------------------------------------------------------------------- */
-
-static bool connect_to(struct session *s)
-{
-	const struct config_server *server = &s->pool->config->servers.items[s->server];
-
-	if (server->address.len == 0)
-		errno = EHOSTUNREACH;
-	else if (transport_connect(&s->backend, &server->address) == 0)
-		return true;
-	set_health(s, true, strerror(errno));
-	return false;
-}
-
-/* From server s->server on; false when none is left. */
-static bool connect_next(struct session *s)
-{
-	for (; s->server < s->pool->config->servers.count; s->server++) {
-		if (connect_to(s))
-			return true;
-	}
-	s->server--;
-	return false;
-}
 
 _Static_assert(LOGIN_ADDRESS_MAX >= INET6_ADDRSTRLEN, "an address fits");
 
@@ -105,29 +117,90 @@ static void describe_client(const struct session *s, struct login_client *out)
 	snprintf(out->session, sizeof(out->session), "%016llx", (unsigned long long)s->id);
 }
 
-void backend_login_begin(struct session *s)
+static void login_begin(struct session *s)
 {
 	struct login_client client;
 
-	s->server = 0;
-	s->pool =
-		generation_route(s->generation, s->listener->config->protocol, s->credential->user);
-	session_enter(s, SESSION_CONNECT);
-	s->login = calloc(1, sizeof(*s->login));
-	if (s->login == NULL || s->pool == NULL) {
-		fail(s, s->pool == NULL ? "no route" : "out of memory");
-		return;
-	}
+	explicit_bzero(s->login, sizeof(*s->login));
 	describe_client(s, &client);
 	login_init(s->login, s->listener->protocol->login, &s->pool->login, s->credential, &client);
+}
+
+/* From plan entry s->tried on; false when none is left. */
+static bool connect_next(struct session *s)
+{
+	for (; s->tried < s->plan->count; s->tried++) {
+		s->server = s->plan->choices[s->tried].address;
+		if (transport_connect(&s->backend, &s->server) == 0) {
+			s->try_deadline = ev_now(s->worker->loop) +
+					  s->generation->config->limits.connect_timeout;
+			return true;
+		}
+		server_failed(s, strerror(errno));
+	}
+	return false;
+}
+
+/* The server that is being tried has failed for a cause of its own. True when another one is being tried. */
+static bool try_next(struct session *s, const char *why)
+{
+	bool left = another_is_left(s);
+
+	server_failed(s, why);
+	if (!left)
+		return false;
+	transport_close(&s->backend);
+	buffer_clear(&s->backend_in);
+	login_begin(s);
+	s->tried++;
 	if (!connect_next(s))
+		return false;
+	if (s->state == SESSION_CONNECT)
+		session_restart_timer(s, backend_login_seconds(s));
+	else
+		session_enter(s, SESSION_CONNECT);
+	return true;
+}
+
+/* A code that the backend gave to the credential is about this user, not about its health. */
+static void fail_backend(struct session *s, const char *why)
+{
+	bool about_user = s->login->credential_sent && s->login->code[0] != '\0';
+
+	if (about_user || !try_next(s, why))
+		fail(s, why);
+}
+
+void backend_login_begin(struct session *s)
+{
+	const struct config *config = s->generation->config;
+
+	s->pool =
+		generation_route(s->generation, s->listener->config->protocol, s->credential->user);
+	s->tried = 0;
+	s->server.len = 0;
+	s->login_deadline = ev_now(s->worker->loop) + config->limits.backend_timeout;
+	session_enter(s, SESSION_CONNECT);
+	if (s->pool == NULL) {
+		fail(s, "no route");
+		return;
+	}
+	s->login = calloc(1, sizeof(*s->login));
+	s->plan = backends_plan(&s->pool->backends, ev_now(s->worker->loop), config->monitor.retry);
+	if (s->login == NULL || s->plan == NULL) {
+		fail(s, "out of memory");
+		return;
+	}
+	login_begin(s);
+	if (connect_next(s))
+		session_restart_timer(s, backend_login_seconds(s));
+	else
 		fail(s, "no server of the pool can be reached");
 }
 
 static bool begin_tls(struct session *s)
 {
-	const struct config_server *server = &s->pool->config->servers.items[s->server];
-	struct tls *tls = tls_connect_new(s->pool->tls, server->name);
+	struct tls *tls = tls_connect_new(s->pool->tls, s->plan->choices[s->tried].name);
 
 	if (tls == NULL) {
 		fail(s, "no TLS for the backend's leg");
@@ -150,12 +223,7 @@ static bool step_tcp(struct session *s)
 		session_enter(s, SESSION_LOGIN);
 		return true;
 	default:
-		set_health(s, true, strerror(error));
-		transport_close(&s->backend);
-		s->server++;
-		if (connect_next(s))
-			session_restart_timer(s, s->generation->config->limits.backend_timeout);
-		else
+		if (!try_next(s, strerror(error)))
 			fail(s, "no server of the pool can be reached");
 		return false;
 	}
@@ -206,13 +274,7 @@ static bool step_tls(struct session *s)
 /* `met`: what a submission server offered. */
 static void open_relay(struct session *s, const struct smtp_extensions *met)
 {
-	struct log_line line;
-	char name[256];
-
-	session_log(s, &line, LOG_LEVEL_DEBUG, "login");
-	log_value(&line, "user", span_of(s->user));
-	log_word(&line, "backend", backend_login_name(s, name));
-	log_end(&line);
+	session_log_login(s);
 	dialogue_wipe(s->dialogue);
 	free(s->dialogue);
 	s->dialogue = NULL;
@@ -227,7 +289,7 @@ static void accepted(struct session *s)
 {
 	const struct smtp_extensions met = s->login->extensions;
 
-	set_health(s, false, NULL);
+	server_worked(s);
 	s->backend_accepted = true;
 	attempt_accepted(s);
 	preauth_verdict(s, VERDICT_ACCEPTED, span_of(s->login->capabilities));
@@ -238,6 +300,8 @@ static void accepted(struct session *s)
 	explicit_bzero(s->login, sizeof(*s->login));
 	free(s->login);
 	s->login = NULL;
+	free(s->plan);
+	s->plan = NULL;
 	if (session_may_relay(s))
 		open_relay(s, &met);
 	else
@@ -260,7 +324,7 @@ static void denied(struct session *s)
 	struct log_line line;
 	char name[256];
 
-	set_health(s, false, NULL);
+	server_worked(s);
 	session_log(s, &line, LOG_LEVEL_ERROR, "login_denied");
 	log_value(&line, "user", span_of(s->user));
 	log_word(&line, "backend", backend_login_name(s, name));
@@ -280,7 +344,7 @@ static bool carry_out(struct session *s, enum login_result result)
 		accepted(s);
 		return true;
 	case LOGIN_REFUSED:
-		set_health(s, false, NULL);
+		server_worked(s);
 		backend_login_abandon(s);
 		preauth_refused(s, VERDICT_REFUSED, "the backend refused the credential");
 		return true;
@@ -296,6 +360,7 @@ static bool carry_out(struct session *s, enum login_result result)
 static bool step_login(struct session *s)
 {
 	enum transport_result read = transport_read(&s->backend, &s->backend_in);
+	bool sent_before = s->login->credential_sent;
 	enum login_result result;
 	char text[OUTPUT_MAX];
 	struct output output;
@@ -310,6 +375,9 @@ static bool step_login(struct session *s)
 			 : LOGIN_MORE;
 	buffer_consume(&s->backend_in, used);
 	login_send(s, &output);
+	if (s->login->credential_sent &&
+	    !sent_before) /* this server has all the time that is left */
+		session_restart_timer(s, backend_login_seconds(s));
 	if (result != LOGIN_MORE)
 		return carry_out(s, result);
 	if (read == TRANSPORT_DONE)

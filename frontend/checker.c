@@ -7,6 +7,7 @@
 #include "frontend/child.h"
 #include "frontend/generation.h"
 #include "frontend/prepared.h"
+#include "frontend/status_http.h"
 #include <stdlib.h>
 #include <sysexits.h>
 
@@ -15,6 +16,21 @@ struct checker {
 	struct channel channel;
 	bool done;
 };
+
+/* The pages' library is looked for last, when the keys are gone: it brings a second TLS library into the process. */
+static void check(struct config *config, struct config_faults *faults)
+{
+	struct generation *generation = generation_new(config, faults);
+	char why[256];
+
+	if (generation == NULL)
+		return;
+	config = generation->config;
+	if (config->status.port != 0 && !status_http_available(why))
+		config_fault(faults, false, config->status.source.file, config->status.source.line,
+			     "status: %s", why);
+	generation_drop(generation);
+}
 
 static void on_message(struct channel *channel, unsigned type, struct message_reader *reader,
 		       int *fds, size_t nfds)
@@ -32,7 +48,7 @@ static void on_message(struct channel *channel, unsigned type, struct message_re
 	config = config_decode(reader, CHILD_CHECKER);
 	if (config) {
 		auth_check(config, &faults);
-		generation_drop(generation_new(config, &faults));
+		check(config, &faults);
 	} else {
 		config_fault(&faults, false, "-", 0, "the configuration does not decode");
 	}

@@ -72,6 +72,17 @@ static void give_listeners(struct child *child, const struct listening *listenin
 	}
 }
 
+static void give_status(struct child *child, const struct listening *listening)
+{
+	struct message_writer writer;
+
+	if (!listening->has_status)
+		return;
+	message_begin(&writer, CONTROL_MESSAGE_MAX, CONTROL_LISTENER);
+	message_put_u32(&writer, 0);
+	send_to(child, &writer, &listening->status, 1);
+}
+
 void child_give(struct child *child, const struct children_setup *setup)
 {
 	struct message_writer writer;
@@ -84,6 +95,8 @@ void child_give(struct child *child, const struct children_setup *setup)
 	send_to(child, &writer, NULL, 0);
 	if (child->kind == CHILD_WORKER)
 		give_listeners(child, setup->listening);
+	else if (child->kind == CHILD_MONITOR)
+		give_status(child, setup->listening);
 }
 
 /* Workers talk to all others; the others only to workers. */

@@ -104,6 +104,7 @@ struct config_route {
 struct config_limits {
 	int handshake_timeout, preauth_timeout, backend_timeout, idle_timeout,
 		drain_timeout;                      /* seconds */
+	int connect_timeout;                        /* of one server, while others are left */
 	int auth_timeout;                           /* seconds for one step of SASL */
 	int max_sessions, max_sessions_per_address; /* 0: no limit */
 	int max_auth_failures, max_refused_commands;
@@ -152,6 +153,16 @@ struct config {
 	} routes;
 	struct config_limits limits;
 	struct config_guessing guessing;
+	struct {
+		int interval, retry; /* seconds; interval 0: servers are not looked at */
+	} monitor;
+	struct {
+		const char *address;
+		int port; /* 0: nothing is served */
+		struct config_networks allow;
+		struct address bind; /* made of address and port by the check */
+		struct config_source source;
+	} status;
 	struct {
 		const char *target; /* as log_target_open() takes it */
 		int format;         /* enum log_format */

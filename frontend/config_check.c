@@ -174,6 +174,8 @@ static void check_limits(struct config_loader *loader)
 		    &limits->preauth_timeout, "preauth_timeout");
 	check_order(loader, "limits", &limits->backend_timeout, "backend_timeout",
 		    &limits->preauth_timeout, "preauth_timeout");
+	check_order(loader, "limits", &limits->connect_timeout, "connect_timeout",
+		    &limits->backend_timeout, "backend_timeout");
 	check_order(loader, "limits", &limits->failure_delay, "failure_delay_ms",
 		    &limits->failure_delay_max, "failure_delay_max_ms");
 	check_order(loader, "guessing", &guessing->delay, "delay_ms", &guessing->delay_max,
@@ -197,6 +199,36 @@ static void check_log(struct config_loader *loader)
 		config_error_at(loader, target, NULL, "log.target: \"%s\": %s", *target, why);
 }
 
+/* ---- status ---- */
+
+static void check_status(struct config_loader *loader)
+{
+	struct config *config = loader->config;
+	const struct config_source *source = place_find(loader, &config->status.port);
+
+	config->status.source = source ? *source : (struct config_source) { "", 0 };
+	if (config->status.port == 0) {
+		const void *set = place_find(loader, &config->status.address) != NULL
+					  ? (const void *)&config->status.address
+					  : (const void *)&config->status.allow;
+
+		if (place_find(loader, set) != NULL)
+			config_error_at(loader, set, NULL, "status.port is missing");
+		return;
+	}
+	if (!address_parse(config->status.address, (unsigned)config->status.port,
+			   &config->status.bind))
+		config_error_at(loader, &config->status.address, NULL,
+				"status.address: \"%s\" is not a numeric IPv4 or IPv6 address",
+				config->status.address);
+	else if (!address_is_loopback(&config->status.bind.u.any) &&
+		 config->status.allow.count == 0)
+		config_error_at(loader, &config->status.address, NULL,
+				"status.address: %s is not a loopback address: set status.allow to "
+				"the networks that may connect",
+				config->status.address);
+}
+
 void config_check(struct config_loader *loader)
 {
 	struct config *config = loader->config;
@@ -210,4 +242,5 @@ void config_check(struct config_loader *loader)
 	config_check_backends(loader);
 	check_limits(loader);
 	check_log(loader);
+	check_status(loader);
 }

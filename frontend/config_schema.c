@@ -194,7 +194,8 @@ static const struct option server_rows[] = {
 	  .min = 1,
 	  .max = 255,
 	  .help = "Name or address of the server, or the path of a Unix socket; a name is looked "
-		  "up once, when the configuration is read, and all of its addresses are tried." },
+		  "up at start and again every `monitor.interval`, and all of its addresses are "
+		  "tried." },
 	{ .name = "port",
 	  .type = OPTION_INT,
 	  .offset = AT(port),
@@ -248,7 +249,7 @@ static const struct option pool_rows[] = {
 	  .max = CONFIG_SERVERS_MAX,
 	  .rows = server_rows,
 	  .size = sizeof(struct config_server),
-	  .help = "Its servers; the first that can be reached is used." },
+	  .help = "Its servers, tried in this order; those known to be down come last." },
 	{ .name = "tls",
 	  .type = OPTION_WORD,
 	  .offset = AT(tls),
@@ -307,10 +308,9 @@ static const struct option pool_rows[] = {
 	  .offset = AT(capabilities),
 	  .sections = POOLS,
 	  .max = 16,
-	  .help = "What the servers can do, shown before login: of submission `SIZE n`, "
-		  "`8BITMIME`, `SMTPUTF8`, `DSN`, `CHUNKING`, `BINARYMIME`, `ENHANCEDSTATUSCODES`; "
-		  "of POP3 "
-		  "`TOP`, `UIDL`, `RESP-CODES`." },
+	  .help = "What the servers can do, shown before login in place of what they were found to "
+		  "offer: of submission `SIZE n`, `8BITMIME`, `SMTPUTF8`, `DSN`, `CHUNKING`, "
+		  "`BINARYMIME`, `ENHANCEDSTATUSCODES`; of POP3 `TOP`, `UIDL`, `RESP-CODES`." },
 	{ .name = "ca_pem",
 	  .type = OPTION_BLOB,
 	  .offset = AT(ca_pem),
@@ -452,7 +452,10 @@ static const struct option limit_rows[] = {
 	LIMIT("preauth_timeout", preauth_timeout, WORKER, 1, WEEK, 60,
 	      "Seconds from accept to login, however busy the client is."),
 	LIMIT("backend_timeout", backend_timeout, POOLS, 1, WEEK, 20,
-	      "Seconds to reach a server and log in there."),
+	      "Seconds to reach a server and log in there, however many are tried."),
+	LIMIT("connect_timeout", connect_timeout, POOLS, 1, WEEK, 5,
+	      "Seconds for a server to be ready for the login (connection, TLS, greeting) before "
+	      "the next one is tried."),
 	LIMIT("idle_timeout", idle_timeout, WORKER, 1, WEEK, 1860,
 	      "Seconds without a byte after which a session ends; IMAP promises its clients 30 "
 	      "minutes."),
@@ -521,6 +524,64 @@ static const struct option guessing_rows[] = {
 	END,
 };
 
+static const struct option monitor_rows[] = {
+	{ .name = "interval",
+	  .type = OPTION_INT,
+	  .offset = AT(monitor.interval),
+	  .sections = POOLS,
+	  .min = 0,
+	  .max = WEEK,
+	  .number = 30,
+	  .help = "Seconds between two looks at a server and its name; 0: never." },
+	{ .name = "retry",
+	  .type = OPTION_INT,
+	  .offset = AT(monitor.retry),
+	  .sections = POOLS,
+	  .min = 1,
+	  .max = WEEK,
+	  .number = 10,
+	  .help = "Seconds until a server that is down is looked at again, and for which a server "
+		  "that failed a login is tried after the others." },
+	END,
+};
+
+static const struct option status_rows[] = {
+	{ .name = "address",
+	  .type = OPTION_STRING,
+	  .offset = AT(status.address),
+	  .sections = MONITOR,
+	  .min = 1,
+	  .max = 64,
+	  .text = "127.0.0.1",
+	  .help = "Numeric address where `/metrics` and `/healthz` are served; one that is not "
+		  "loopback needs `allow`." },
+	{ .name = "port",
+	  .type = OPTION_INT,
+	  .offset = AT(status.port),
+	  .sections = POOLS,
+	  .min = 1,
+	  .max = 65535,
+	  .shown = "none",
+	  .help = "Port; required where `status` is given." },
+	{ .name = "allow",
+	  .type = OPTION_NETWORKS,
+	  .offset = AT(status.allow),
+	  .sections = MONITOR,
+	  .max = 1024,
+	  .help = "Networks that may connect there; none given: loopback alone." },
+	{ .name = "bind",
+	  .type = OPTION_ADDRESS,
+	  .offset = AT(status.bind),
+	  .flags = OPTION_INTERNAL,
+	  .sections = MONITOR },
+	{ .name = "source",
+	  .type = OPTION_SOURCE,
+	  .offset = AT(status.source),
+	  .flags = OPTION_INTERNAL,
+	  .sections = POOLS },
+	END,
+};
+
 static const struct option log_rows[] = {
 	{ .name = "target",
 	  .type = OPTION_PATH,
@@ -580,7 +641,7 @@ const struct option option_table[] = {
 	  .min = 0,
 	  .max = 256,
 	  .flags = OPTION_RESTART,
-	  .sections = WORKER,
+	  .sections = POOLS,
 	  .help = "Worker processes; 0: one per core." },
 	{ .name = "pid_file",
 	  .type = OPTION_PATH,
@@ -652,6 +713,16 @@ const struct option option_table[] = {
 	  .sections = EVERY,
 	  .rows = log_rows,
 	  .help = "Where events go." },
-	MISSING("status", OPTION_GROUP),
+	{ .name = "monitor",
+	  .type = OPTION_GROUP,
+	  .sections = POOLS,
+	  .rows = monitor_rows,
+	  .help = "The process that looks after the servers." },
+	{ .name = "status",
+	  .type = OPTION_GROUP,
+	  .sections = POOLS,
+	  .rows = status_rows,
+	  .shown = "none",
+	  .help = "Metrics and health over HTTP." },
 	END,
 };

@@ -13,10 +13,10 @@ enum control_type {
 	/* supervisor to child */
 	CONTROL_PREPARE =
 		1, /* u32 generation, then the child's section of the configuration (config_encode) */
-	CONTROL_COMMIT,    /* u32 generation */
-	CONTROL_ABORT,     /* u32 generation */
-	CONTROL_LISTENER,  /* u32 index in the configuration of the last PREPARE; one descriptor */
-	CONTROL_PEER_UP,   /* u8 kind, u32 index, u32 incarnation; one descriptor */
+	CONTROL_COMMIT,   /* u32 generation */
+	CONTROL_ABORT,    /* u32 generation */
+	CONTROL_LISTENER, /* u32 index in the configuration of the last PREPARE; one descriptor (monitor: that of its pages) */
+	CONTROL_PEER_UP,  /* u8 kind, u32 index, u32 incarnation; one descriptor */
 	CONTROL_PEER_DOWN, /* u8 kind, u32 index, u32 incarnation */
 	CONTROL_LOG, /* u8 kind, u8 format; one descriptor: write there from now on (log_target_take) */
 	CONTROL_DRAIN, /* stop accepting, end what may end, then exit */
@@ -35,7 +35,7 @@ enum control_type {
 
 #define CONTROL_MESSAGE_MAX (8u << 20)
 #define CONTROL_QUEUE_MAX   (32u << 20)
-#define WORK_MESSAGE_MAX    65536u /* worker and auth */
+#define WORK_MESSAGE_MAX    65536u /* worker and its peers */
 #define WORK_QUEUE_MAX      (1u << 20)
 
 #endif

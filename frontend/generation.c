@@ -39,10 +39,10 @@ static void make_pool(struct generation *g, size_t i, struct config_faults *faul
 		(const char *)config->master_password.data,
 		config->master_password.len,
 	};
-	pool->down = calloc(config->servers.count, sizeof(*pool->down));
 	if (config->tls != BACKEND_TLS_NONE)
 		pool->tls = tls_context_client(config, why);
-	if (pool->down == NULL || (config->tls != BACKEND_TLS_NONE && pool->tls == NULL))
+	if (backends_init(&pool->backends, config) < 0 ||
+	    (config->tls != BACKEND_TLS_NONE && pool->tls == NULL))
 		config_fault(faults, false, config->source.file, config->source.line, "%s", why);
 }
 
@@ -59,18 +59,32 @@ static struct tls_context *make_context(const struct config_certificates *certif
 	return context;
 }
 
-/* What the pool behind states that it can do; the check has seen to it that there is one. */
-static const char *const *shown_capabilities(const struct config *config, int protocol)
+/* What every pool that a client may be led to can do; nothing where one is not known yet. */
+static struct extension_set reachable_extensions(const struct generation *g, int protocol)
 {
-	static const char *const none[] = { NULL };
+	struct extension_set all = { .set = 0 };
+	bool first = true;
 
-	for (size_t i = 0; i < config->routes.count; i++) {
-		int pool = config->routes.items[i].pools[protocol];
+	for (size_t i = 0; i < g->config->routes.count; i++) {
+		int pool = g->config->routes.items[i].pools[protocol];
 
-		if (pool >= 0 && config->pools.items[pool].capabilities.count > 0)
-			return config->pools.items[pool].capabilities.items;
+		if (pool < 0)
+			continue;
+		all = first ? g->pools[pool].backends.extensions
+			    : extension_meet(all, g->pools[pool].backends.extensions);
+		first = false;
 	}
-	return none;
+	return all;
+}
+
+static void show_capabilities(struct generation *g)
+{
+	for (size_t i = 0; i < g->config->listeners.count; i++) {
+		struct served_listener *listener = &g->listeners[i];
+
+		listener->extensions = reachable_extensions(g, listener->config->protocol);
+		extension_list(listener->extensions, &listener->shown);
+	}
 }
 
 static void make_listener(struct generation *g, size_t i, struct config_faults *faults)
@@ -84,14 +98,13 @@ static void make_listener(struct generation *g, size_t i, struct config_faults *
 	listener->dialogue = (struct dialogue_settings) {
 		.hostname = all->hostname,
 		.mechanisms = all->auth.mechanisms.items,
-		.capabilities = shown_capabilities(all, config->protocol),
+		.capabilities = listener->shown.items,
 		.line_max = line_max(&all->limits, config->protocol),
 		.sasl_line_max = (size_t)all->limits.sasl_line,
 		.literals_max = (size_t)all->limits.imap_literals,
 	};
 	listener->relay = (struct smtp_relay_settings) {
 		.hostname = all->hostname,
-		.capabilities = listener->dialogue.capabilities,
 		.line_max = listener->dialogue.line_max,
 		.swallow_max = SWALLOW_MAX,
 	};
@@ -123,6 +136,7 @@ struct generation *generation_new(struct config *config, struct config_faults *f
 			make_pool(g, i, faults);
 		for (size_t i = 0; i < config->listeners.count; i++)
 			make_listener(g, i, faults);
+		show_capabilities(g);
 	}
 	config_forget_keys(config);
 	if (faults->errors == before)
@@ -143,7 +157,7 @@ void generation_drop(struct generation *g)
 		return;
 	for (size_t i = 0; g->pools && i < g->config->pools.count; i++) {
 		tls_context_free(g->pools[i].tls);
-		free(g->pools[i].down);
+		backends_cleanup(&g->pools[i].backends);
 	}
 	for (size_t i = 0; g->listeners && i < g->config->listeners.count; i++) {
 		if (g->listeners[i].tls != g->tls)
@@ -154,6 +168,21 @@ void generation_drop(struct generation *g)
 	free(g->listeners);
 	config_free(g->config);
 	free(g);
+}
+
+void generation_inherit(struct generation *g, const struct generation *earlier)
+{
+	for (size_t i = 0; i < g->config->pools.count; i++)
+		for (size_t j = 0; j < earlier->config->pools.count; j++)
+			backends_inherit(&g->pools[i].backends, &earlier->pools[j].backends);
+	show_capabilities(g);
+}
+
+void generation_publish(struct generation *g, const struct published_pool *word)
+{
+	if (word->pool < g->config->pools.count &&
+	    backends_publish(&g->pools[word->pool].backends, word))
+		show_capabilities(g);
 }
 
 struct served_pool *generation_route(const struct generation *g, enum protocol_id protocol,

@@ -1,11 +1,12 @@
 /* generation - one configuration as a worker serves it: TLS contexts, listeners, pools; counted, so that a session keeps the
  * one that it began with.
- * Invariants: immutable once made, but for the health that a pool's servers showed last.
+ * Invariants: immutable once made, but for what is known of the servers behind, and the lists of capabilities that follow from it:
+ * those are rewritten in place, between two calls of whoever holds them.
  */
 #ifndef FRONTEND_GENERATION_H
 #define FRONTEND_GENERATION_H
 
-#include "frontend/config.h"
+#include "frontend/backends.h"
 #include "frontend/tls.h"
 #include "protocols/protocol.h"
 #include "protocols/smtp_relay.h"
@@ -14,7 +15,7 @@ struct served_pool {
 	const struct config_pool *config;
 	struct tls_context *tls; /* NULL: the leg is plain */
 	struct login_settings login;
-	bool *down; /* per server: its last connection or login failed for a cause of its own */
+	struct backends backends;
 };
 
 struct served_listener {
@@ -22,12 +23,15 @@ struct served_listener {
 	const struct protocol *protocol;
 	struct tls_context *tls; /* its own, or the generation's */
 	struct dialogue_settings dialogue;
+	struct extension_set extensions; /* what may be shown before login */
+	struct extension_list shown;     /* the same; what dialogue.capabilities points to */
 	struct smtp_relay_settings relay;
 	char name[ADDRESS_TEXT_MAX]; /* the address really bound */
 };
 
 struct generation {
 	unsigned references;
+	uint32_t number; /* as the supervisor counts configurations; set by the owner */
 	struct config *config;
 	struct tls_context *tls; /* of listeners without a certificate of their own */
 	struct served_listener *listeners;
@@ -38,6 +42,11 @@ struct generation {
 struct generation *generation_new(struct config *, struct config_faults *);
 struct generation *generation_keep(struct generation *);
 void generation_drop(struct generation *); /* the last one frees; NULL is fine */
+
+/* What is known of the servers passes to the next configuration, as far as it has them. */
+void generation_inherit(struct generation *, const struct generation *earlier);
+/* The monitor's word about one pool; one that fits no pool is dropped. */
+void generation_publish(struct generation *, const struct published_pool *);
 
 /* First matching route of that user. NULL: none serves the protocol. */
 struct served_pool *generation_route(const struct generation *, enum protocol_id, struct span user);

@@ -118,6 +118,19 @@ static bool provide_listener(struct listening *listening, size_t listener,
 	return open_listener(listening, listener);
 }
 
+/* The monitor's socket; false with errno. */
+static bool provide_status(struct listening *listening, const struct address *wanted,
+			   const struct listening *before)
+{
+	if (before && before->has_status && address_equal(&before->status_wanted, wanted))
+		listening->status = fcntl(before->status, F_DUPFD_CLOEXEC, 0);
+	else
+		listening->status = open_socket(wanted, true);
+	listening->has_status = listening->status >= 0;
+	listening->status_wanted = *wanted;
+	return listening->has_status;
+}
+
 static bool allocate(struct listening *listening, size_t count, unsigned workers)
 {
 	*listening = (struct listening) {
@@ -132,6 +145,19 @@ static bool allocate(struct listening *listening, size_t count, unsigned workers
 	return listening->fds && listening->wanted && listening->addresses;
 }
 
+/* With errno: the reason goes to the faults, nothing stays open. */
+static int give_up(struct listening *listening, const struct config_source *source,
+		   const struct address *address, struct config_faults *faults)
+{
+	char name[ADDRESS_TEXT_MAX];
+	int reason = errno;
+
+	config_fault(faults, false, source->file, source->line, "cannot listen on %s: %s",
+		     address_text(&address->u.any, name), strerror(reason));
+	listening_close(listening);
+	return reason == EACCES || reason == EPERM ? EX_NOPERM : EX_TEMPFAIL;
+}
+
 int listening_open(struct listening *listening, const struct config *config, unsigned workers,
 		   const struct listening *before, struct config_faults *faults)
 {
@@ -142,20 +168,13 @@ int listening_open(struct listening *listening, const struct config *config, uns
 	}
 	for (size_t i = 0; i < listening->count; i++) {
 		const struct config_listener *listener = &config->listeners.items[i];
-		char name[ADDRESS_TEXT_MAX];
 
 		listening->wanted[i] = listening->addresses[i] = listener->bind;
-		if (provide_listener(listening, i, before))
-			continue;
-
-		int reason = errno;
-
-		config_fault(faults, false, listener->source.file, listener->source.line,
-			     "cannot listen on %s: %s", address_text(&listener->bind.u.any, name),
-			     strerror(reason));
-		listening_close(listening);
-		return reason == EACCES || reason == EPERM ? EX_NOPERM : EX_TEMPFAIL;
+		if (!provide_listener(listening, i, before))
+			return give_up(listening, &listener->source, &listener->bind, faults);
 	}
+	if (config->status.port != 0 && !provide_status(listening, &config->status.bind, before))
+		return give_up(listening, &config->status.source, &config->status.bind, faults);
 	return 0;
 }
 
@@ -164,6 +183,8 @@ void listening_close(struct listening *listening)
 	for (size_t i = 0; listening->fds && i < listening->count * listening->workers; i++)
 		if (listening->fds[i] >= 0)
 			close(listening->fds[i]);
+	if (listening->has_status)
+		close(listening->status);
 	free(listening->fds);
 	free(listening->wanted);
 	free(listening->addresses);

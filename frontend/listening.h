@@ -13,6 +13,9 @@ struct listening {
 	int *fds;                  /* count x workers; -1: not open */
 	struct address *wanted;    /* as configured */
 	struct address *addresses; /* as bound: port 0 has become a real one */
+	bool has_status;
+	int status; /* where the monitor serves its pages, if has_status */
+	struct address status_wanted;
 };
 
 /* Opens all for that many workers; an address that `before` (NULL: none) has as well keeps its sockets, and the clients that wait

@@ -2,6 +2,7 @@
 #include "frontend/session.h"
 #include "frontend/attempt.h"
 #include "frontend/backend_login.h"
+#include "frontend/metrics.h"
 #include "frontend/preauth.h"
 #include "frontend/relay.h"
 #include "frontend/session_log.h"
@@ -50,7 +51,7 @@ static double state_seconds(const struct session *s)
 		return limits->handshake_timeout;
 	case SESSION_CONNECT:
 	case SESSION_LOGIN:
-		return limits->backend_timeout;
+		return backend_login_seconds(s);
 	case SESSION_RELAY:
 		return limits->idle_timeout;
 	case SESSION_CLOSING:
@@ -192,6 +193,8 @@ struct session *session_new(struct worker *w, struct generation *generation, siz
 	if (getsockname(fd, &s->local.u.any, &s->local.len) == -1)
 		s->local.len = 0;
 	session_table_add(&w->sessions, s);
+	metrics_add(w->shared, w->start->index,
+		    METRIC_SESSIONS_TOTAL + (unsigned)s->listener->config->protocol, 1);
 	ev_timer_start(w->loop, &s->deadline);
 	session_restart_timer(s, state_seconds(s));
 	return s;
@@ -393,6 +396,8 @@ static void forget_login(struct session *s)
 	s->dialogue = NULL;
 	smtp_relay_free(s->relay);
 	s->relay = NULL;
+	free(s->shown);
+	s->shown = NULL;
 }
 
 void session_close(struct session *s, const char *reason)

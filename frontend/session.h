@@ -37,8 +37,13 @@ struct session {
 	struct credential *credential; /* from capture to the backend's verdict */
 	struct login *login;           /* while the backend is being logged in to */
 	struct served_pool *pool;
-	size_t server;            /* in the pool */
-	struct smtp_relay *relay; /* submission, after login */
+	struct backend_plan *plan; /* the servers that this login may try; NULL before and after */
+	size_t tried;              /* which of them is being tried */
+	double login_deadline, try_deadline; /* loop time: of the login, of this server */
+	struct address server;               /* the one that is tried, or that took the login */
+	struct smtp_relay *relay;            /* submission, after login */
+	struct extension_list *
+		shown; /* with it: what the client was shown before; a copy, since the listener's changes */
 	struct auth_exchange exchange;
 	bool counted;          /* in the limits; else it was refused at the door */
 	bool verified;         /* SASL is sure that the client is `user` */

@@ -95,6 +95,7 @@ void session_log_failed(const struct session *s, const char *why, bool repeated)
 		log_value(&line, "user", span_of(s->user));
 	log_value(&line, "reason", span_of(why));
 	log_end(&line);
+	count_login(s, METRIC_REFUSED);
 }
 
 void session_log_auth(const struct session *s, const char *event, const char *why)
@@ -107,7 +108,7 @@ void session_log_auth(const struct session *s, const char *event, const char *wh
 	log_word(&line, "mechanism", s->mechanism);
 	log_value(&line, "reason", span_of(why));
 	log_end(&line);
-	count_login(s, strcmp(event, "auth_failed") == 0 ? METRIC_REFUSED : METRIC_TEMPORARY);
+	count_login(s, METRIC_TEMPORARY);
 }
 
 void session_log_login(const struct session *s)

@@ -4,10 +4,18 @@
  */
 #include "frontend/submission.h"
 #include "protocols/smtp_relay.h"
+#include <stdlib.h>
 
 bool submission_begin(struct session *s, const struct smtp_extensions *met)
 {
-	s->relay = smtp_relay_new(&s->listener->relay, met);
+	struct smtp_relay_settings settings = s->listener->relay;
+
+	s->shown = malloc(sizeof(*s->shown));
+	if (s->shown == NULL)
+		return false;
+	extension_list(s->listener->extensions, s->shown);
+	settings.capabilities = s->shown->items;
+	s->relay = smtp_relay_new(&settings, met);
 	return s->relay != NULL;
 }
 

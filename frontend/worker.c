@@ -108,6 +108,11 @@ static void prepare(struct worker *w, struct message_reader *message)
 		if (w->prepared == NULL && faults.errors == 0)
 			config_fault(&faults, false, "", 0, "out of memory");
 	}
+	if (w->prepared != NULL) {
+		w->prepared->generation->number = w->prepared_number;
+		if (w->serving != NULL)
+			generation_inherit(w->prepared->generation, w->serving->generation);
+	}
 	prepared_answer(&w->supervisor, w->prepared_number, &faults, NULL);
 	config_faults_cleanup(&faults);
 }
@@ -287,13 +292,29 @@ static void drain(struct worker *w)
 
 /* ---- the supervisor ------------------------------------------------------------------------------------------------- */
 
+static void monitor_message(struct worker *w, bool up, unsigned incarnation, int *fds, size_t nfds)
+{
+	if (!up) {
+		monitor_link_down(&w->monitor, incarnation);
+	} else if (nfds == 1) {
+		monitor_link_up(&w->monitor, w, incarnation, fds[0]);
+		fds[0] = -1;
+	}
+}
+
 static void peer_message(struct worker *w, unsigned type, struct message_reader *message, int *fds,
 			 size_t nfds)
 {
 	uint8_t kind = message_get_u8(message);
 	uint32_t index = message_get_u32(message), incarnation = message_get_u32(message);
 
-	if (message->failed || kind != CHILD_AUTH || w->auth == NULL)
+	if (message->failed)
+		return;
+	if (kind == CHILD_MONITOR) {
+		monitor_message(w, type == CONTROL_PEER_UP, incarnation, fds, nfds);
+		return;
+	}
+	if (kind != CHILD_AUTH || w->auth == NULL)
 		return;
 	if (type == CONTROL_PEER_DOWN) {
 		auth_client_peer_down(w->auth, index, incarnation);
@@ -370,6 +391,7 @@ static void init(struct worker *w, const struct child_start *start, struct ev_lo
 	*w = (struct worker) { .start = start, .loop = loop };
 	w->session_cap = descriptors_for_sessions();
 	session_table_init(&w->sessions);
+	monitor_link_init(&w->monitor);
 	TAILQ_INIT(&w->resumed);
 	ev_timer_init(&w->drain_timer, drain_time_over, 0, 0);
 	ev_timer_init(&w->accept_pause, accept_again, 0, 0);
@@ -388,6 +410,7 @@ static void cleanup(struct worker *w)
 	listener_set_free(w->prepared);
 	listener_set_free(w->serving);
 	auth_client_free(w->auth);
+	monitor_link_cleanup(&w->monitor);
 	channel_cleanup(&w->supervisor);
 	shared_unmap(w->shared);
 }

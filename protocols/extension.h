@@ -14,6 +14,8 @@ enum extension {
 	EXTENSION_8BITMIME,
 	EXTENSION_SMTPUTF8,
 	EXTENSION_DSN,
+	EXTENSION_CHUNKING,
+	EXTENSION_BINARYMIME,
 	EXTENSION_ENHANCEDSTATUSCODES,
 	EXTENSION_TOP,
 	EXTENSION_UIDL,
@@ -22,9 +24,11 @@ enum extension {
 };
 
 /* Which of them each protocol knows. */
-#define EXTENSIONS_SUBMISSION 0x1fu
-#define EXTENSIONS_POP3       0xe0u
-#define EXTENSIONS_ALL        0xffu
+#define EXTENSIONS_SUBMISSION 0x07fu
+#define EXTENSIONS_POP3       0x380u
+#define EXTENSIONS_ALL        0x3ffu
+/* BINARYMIME cannot be repaired where a server lacks it: it is shown where the operator states it, not because it was found. */
+#define EXTENSIONS_FOUND (EXTENSIONS_ALL & ~(1u << EXTENSION_BINARYMIME))
 
 struct extension_set {
 	unsigned set;  /* bit n: enum extension n */

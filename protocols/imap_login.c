@@ -179,6 +179,7 @@ static enum login_result write_password(struct login *login, struct output *outp
 
 static enum login_result write_login(struct login *login, struct output *output)
 {
+	login->credential_sent = true;
 	output_text(output, tags[STATE_VERDICT]);
 	output_text(output, " LOGIN ");
 	if (write_string(login, login->credential->user, output))
@@ -188,6 +189,7 @@ static enum login_result write_login(struct login *login, struct output *output)
 
 static enum login_result write_response(struct login *login, struct output *output)
 {
+	login->credential_sent = true;
 	login_plain(login, output);
 	output_text(output, "\r\n");
 	return wait_in(login, STATE_VERDICT, output);

@@ -65,9 +65,10 @@ struct login {
 	unsigned flags;      /* what the backend offers; private to each protocol */
 	unsigned introduced; /* how far the client has been made known; private to each protocol */
 	bool tls;            /* STARTTLS has been done */
-	size_t scanned;      /* bytes of the current line already searched for its end */
-	const char *reason;  /* why not LOGIN_ACCEPTED: our own words, a literal */
-	char code[24];       /* POP3: response code to keep, without brackets */
+	bool credential_sent; /* a part of it has been written: no other server may be tried any more */
+	size_t scanned;       /* bytes of the current line already searched for its end */
+	const char *reason;                /* why not LOGIN_ACCEPTED: our own words, a literal */
+	char code[24];                     /* POP3: response code to keep, without brackets */
 	char capabilities[4096];           /* IMAP: for the client's tagged OK, filtered */
 	struct smtp_extensions extensions; /* submission: of the backend's last EHLO reply */
 };

@@ -67,8 +67,10 @@ static bool fits_user_pass(const struct credential *credential)
 
 static enum login_result begin_login(struct login *login, struct output *output)
 {
-	if (login->settings->mode == LOGIN_MODE_PASSWORD && fits_user_pass(login->credential))
+	if (login->settings->mode == LOGIN_MODE_PASSWORD && fits_user_pass(login->credential)) {
+		login->credential_sent = true;
 		return send_command(login, STATE_USER, "USER ", login->credential->user, output);
+	}
 	if (!login_plain_fits(login))
 		return fail(login, "credential cannot be expressed to this backend");
 	return send_command(login, STATE_CAPA, "CAPA", SPAN(""), output);
@@ -88,6 +90,7 @@ static enum login_result introduce(struct login *login, struct output *output)
 
 static enum login_result send_response(struct login *login, struct output *output)
 {
+	login->credential_sent = true;
 	login_plain(login, output);
 	return send_command(login, STATE_RESPONSE, "", SPAN(""), output);
 }

@@ -91,6 +91,7 @@ static enum login_result begin_plain(struct login *login, struct output *output)
 		output_text(output, "AUTH PLAIN\r\n");
 		return wait_for(login, STATE_PLAIN_CHALLENGE);
 	}
+	login->credential_sent = true;
 	output_text(output, "AUTH PLAIN ");
 	login_plain(login, output);
 	output_text(output, "\r\n");
@@ -165,6 +166,7 @@ static enum login_result after_challenge(struct login *login, struct output *out
 	const struct credential *credential = login->credential;
 	enum state next = STATE_VERDICT;
 
+	login->credential_sent = true;
 	if (login->state == STATE_PLAIN_CHALLENGE) {
 		login_plain(login, output);
 	} else if (login->state == STATE_LOGIN_USER) {

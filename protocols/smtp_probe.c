@@ -15,7 +15,7 @@ static void note_line(struct probe *probe, struct span text)
 {
 	struct span rest = text, word = span_word(&rest);
 
-	extension_note(&probe->facts.extensions, EXTENSIONS_SUBMISSION, text);
+	extension_note(&probe->facts.extensions, EXTENSIONS_SUBMISSION & EXTENSIONS_FOUND, text);
 	if (span_is(word, "STARTTLS"))
 		probe->facts.starttls = true;
 	else if (span_is(word, "XCLIENT"))

@@ -51,7 +51,7 @@ BROKEN = {
     "a route to no pool": ("50-routes.conf", '\nroutes = ( { imap = "stroe"; submission = "relay"; } );\n', 2, "stroe"),
     "a route to a pool of another protocol": ("50-routes.conf", 'routes = ( { imap = "relay"; submission = "relay"; } );\n', 1, "speaks"),
     "a feature of a later version": ("10-tls.conf", PARTS["10-tls.conf"].replace("tls: {", 'tls: { profile = "compatible";'), 1, "not available in this version"),
-    "a status page": ("70-logging.conf", 'status: { address = "127.0.0.1"; port = 9587; };\n', 1, "not available in this version"),
+    "a status page for everyone": ("70-logging.conf", 'status: {\n  address = "0.0.0.0"; port = 9587; };\n', 2, "set status.allow"),
     "a socket of syslog without a path": ("70-logging.conf", 'log: {\n  target = "syslog:dev/log"; };\n', 2, "must begin with"),
     "a mechanism that the backend cannot judge": ("30-auth.conf", 'auth: { mechanisms = ( "SCRAM-SHA-256" ); };\n', 1, 'needs source = "sasl"'),
     "an obsolete mechanism": ("30-auth.conf", 'auth: { mechanisms = ( "PLAIN",\n "DIGEST-MD5" ); };\n', 2, "RFC 6331"),

@@ -47,6 +47,7 @@ def test_the_grammars_are_pure(path):
     (r"wolfssl/", {"frontend/tls.c"}),
     (r"openssl/", {"frontend/key.c"}),
     (r"seccomp\.h$", {"frontend/syscalls.c"}),
+    (r"microhttpd", {"frontend/status_http.c"}),
 ])
 def test_a_library_is_known_to_one_file(library, files):
     assert who_includes(library) == files
@@ -79,6 +80,13 @@ def test_every_event_stands_in_the_readme():
     assert {"ready", "session_end", "auth_failed", "backend_up", "child_ended", "child_died"} <= events, "the pattern finds them no more"
     text = read("README.md")
     assert not [name for name in sorted(events) if not re.search(r"^\| `%s` \|" % name, text, re.MULTILINE)]
+
+
+def test_every_metric_stands_in_the_readme():
+    names = set(re.findall(r'"(postern_[a-z_]+)"', read("frontend/metrics.c") + read("frontend/status.c")))
+    assert "postern_sessions" in names and "postern_backend_up" in names, "the pattern finds them no more"
+    text = read("README.md")
+    assert not [name for name in sorted(names) if "`%s`" % name not in text]
 
 
 def test_every_command_line_option_stands_in_the_readme():

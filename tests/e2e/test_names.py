@@ -66,3 +66,28 @@ def test_a_name_without_an_address_is_a_warning_and_its_logins_are_temporary_fai
     wire = clients.reach(front.port("imap", "implicit"), "imap", "implicit", context)
     assert "[UNAVAILABLE]" in wire.imap("a LOGIN alice wonderland")
     front.wait_event("auth_temporary")
+
+
+def test_a_name_that_changes_its_address_is_followed_and_the_last_answer_outlives_a_failing_name_service(
+        named, dovecot, context, tmp_path):
+    front = named("127.0.0.77 " + NAME + "\n", imap=Backend("imap", dovecot.imap_port, host=NAME),
+                  monitor="interval = 1; retry = 1;")
+    hosts = tmp_path / "hosts"    # the file that is mounted: rewritten in place
+    front.wait_event("backend_down", backend=f"old-imap/127.0.0.77:{dovecot.imap_port}")
+    hosts.write_text("127.0.0.1 " + NAME + "\n")
+    assert front.wait_event("backend_resolved")["addresses"] == f"127.0.0.1:{dovecot.imap_port}"
+    front.wait_event("backend_up", backend=f"old-imap/127.0.0.1:{dovecot.imap_port}")
+    assert log_in(front, context)["backend"] == f"old-imap/127.0.0.1:{dovecot.imap_port}"
+    hosts.write_text("127.0.0.1 localhost\n")
+    failed = front.wait_event("backend_resolved", count=2)
+    assert failed["level"] == "warning" and failed["addresses"] == f"127.0.0.1:{dovecot.imap_port}"
+    log_in(front, context)
+
+
+def test_a_name_that_comes_to_lead_off_this_machine_gets_no_clear_text(named, dovecot, context, tmp_path):
+    front = named("127.0.0.1 " + NAME + "\n", imap=Backend("imap", dovecot.imap_port, host=NAME),
+                  monitor="interval = 1; retry = 1;")
+    front.wait_event("backend_up")
+    (tmp_path / "hosts").write_text("192.0.2.77 " + NAME + "\n")
+    assert "clear text" in front.wait_event("backend_resolved")["reason"]
+    assert log_in(front, context)["backend"] == f"old-imap/127.0.0.1:{dovecot.imap_port}"

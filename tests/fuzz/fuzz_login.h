@@ -49,6 +49,7 @@ static void fuzz_sent(struct fuzz_backend *backend, const struct output *output)
 		REQUIRE(!holds && !fuzz_holds(output, backend->credential->user) &&
 			!fuzz_holds(output, SPAN("2001:db8")) &&
 			!fuzz_holds(output, SPAN("192.0.2")));
+	REQUIRE(!holds || backend->login.credential_sent);
 	backend->sent |= holds;
 }
 

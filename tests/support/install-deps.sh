@@ -6,7 +6,7 @@
 # As root it uses apt, and no service is started by that. As an ordinary user it names what is missing and stops.
 set -eu
 
-build="gcc make libc6-dev pkg-config libwolfssl-dev libsasl2-dev libconfig-dev libev-dev libssl-dev libseccomp-dev
+build="gcc make libc6-dev pkg-config libwolfssl-dev libsasl2-dev libconfig-dev libev-dev libssl-dev libseccomp-dev libmicrohttpd-dev
 	libsasl2-modules"
 demo="$build python3 openssl curl swaks libnet-ssleay-perl msmtp
 	dovecot-core dovecot-imapd dovecot-pop3d dovecot-lmtpd postfix"

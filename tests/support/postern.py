@@ -98,6 +98,7 @@ class Configuration:
     limits: str = ""
     guessing: str = "delay_from = 0; refuse_from = 0; user_delay_from = 0;"    # a test of its own
     auth: str = 'source = "backend"; mechanisms = ( "PLAIN", "LOGIN" );'
+    monitor: str = "interval = 0;"    # nobody but a login comes to the servers, unless a test is about that
     log: str = 'target = "stderr"; format = "logfmt"; level = "info";'
     top: str = ""
 
@@ -121,6 +122,7 @@ backends = (
 routes = ( {{ {routes} }} );
 limits: {{ {self.limits} }};
 guessing: {{ {self.guessing} }};
+monitor: {{ {self.monitor} }};
 log: {{ {self.log} }};
 """
 

@@ -106,7 +106,11 @@ static const struct fault_case cases[] = {
 	{ PART_LOG, "log: { target = \"syslog:dev/log\"; };", 0, "must begin with \"/\"", 1 },
 	{ PART_LOG, "log: { target = \"journald:\"; };", 0, "must begin with \"/\"", 1 },
 	{ PART_LOG, "log: { target = \"syslog:/" LONG "\"; };", 0, "too long", 1 },
-	{ PART_LOG, "log: { }; status: { port = 9587; };", 0, "\"status\" is not available", 1 },
+	{ PART_LOG, "log: { }; status: { address = \"::1\"; };", 0, "status.port is missing", 1 },
+	{ PART_LOG, "log: { }; status: { port = 9587; address = \"192.0.2.1\"; };", 0,
+	  "set status.allow", 1 },
+	{ PART_LOG, "log: { }; status: { port = 9587; address = \"here\"; };", 0,
+	  "is not a numeric", 1 },
 	{ PART_HOSTNAME, "keeper_user = \"keeper\";", 0, "not available in this version", 1 },
 	{ PART_AUTH, "auth: {\ndelegates = ( ); };", 1, "not available in this version", 1 },
 	{ PART_AUTH, "auth: { mechanisms = ( \"PLAIN\",\n\"SCRAM-SHA-256\" ); };", 1,
@@ -626,7 +630,7 @@ static void the_option_table_prints_what_files_may_hold(void **state)
 	assert_non_null(
 		strstr(text,
 		       "\n| `backends[].tls` | `none`, `starttls`, `implicit` | required | "));
-	assert_null(strstr(text, "status"));
+	assert_null(strstr(text, "keeper_user"));
 	assert_null(strstr(text, "_pem"));
 	assert_null(strstr(text, "dane"));
 	free(text);

@@ -11,6 +11,7 @@
 #define TURNS_MAX 8
 #define SIZE      (1u << EXTENSION_SIZE)
 #define EIGHT     (1u << EXTENSION_8BITMIME)
+#define CHUNKING  (1u << EXTENSION_CHUNKING)
 #define DSN       (1u << EXTENSION_DSN)
 #define TOP       (1u << EXTENSION_TOP)
 #define UIDL      (1u << EXTENSION_UIDL)
@@ -35,10 +36,11 @@ struct play {
 static const struct play plays[] = {
 	{ "submission: what is on the list, and XCLIENT", &smtp_probe_script,
 	  .turns = { { "220 store\r\n", EHLO },
-		     { "250-store\r\n250-SIZE 1000\r\n250-8bitmime\r\n250-AUTH PLAIN\r\n"
+		     { "250-store\r\n250-SIZE 1000\r\n250-8bitmime\r\n250-AUTH "
+		       "PLAIN\r\n250-BINARYMIME\r\n250-CHUNKING\r\n"
 		       "250-X-ODD\r\n250 XCLIENT NAME ADDR\r\n",
 		       "QUIT\r\n" } },
-	  .result = PROBE_DONE, .facts = { { SIZE | EIGHT, 1000 }, .identity = true } },
+	  .result = PROBE_DONE, .facts = { { SIZE | EIGHT | CHUNKING, 1000 }, .identity = true } },
 	{ "submission: a greeting of several lines, EHLO of one", &smtp_probe_script,
 	  .turns = { { "220-be patient\r\n220 store\r\n", EHLO }, { "250 SIZE\r\n", "QUIT\r\n" } },
 	  .result = PROBE_DONE },
