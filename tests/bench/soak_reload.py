@@ -164,7 +164,7 @@ def soak(front, context, changes, options):
     sessions = make_sessions(front, context, options.sessions, digest)
     targets = [(one.protocol, front.port(one.protocol, "implicit")) for one in LISTENERS]
     reload(front, changes.good(0))    # so that both sides of the comparison have seen one
-    before, processes = sizes(front), len(front.children())
+    before = sizes(front)
     done = refused = wrong = 0
     begin = time.monotonic()
     with Pump(context, targets, "alice", "wonderland", options.rate) as pump:
@@ -182,7 +182,7 @@ def soak(front, context, changes, options):
     for text in lost[:10]:
         print("  " + text)
     pump.report()
-    print("processes: %d before, %d after; died: %d" % (processes, len(front.children()), len(front.events("child_died"))))
+    print("processes: %d before, %d after; died: %d" % (len(before), len(after), len(front.events("child_died"))))
     for name, size in before.items():
         print("%-12s %7d KiB before, %7d KiB after, %+d KiB" % (name, size >> 10, after.get(name, 0) >> 10,
                                                                 (after.get(name, 0) - size) >> 10))
