@@ -206,6 +206,7 @@ class Demonstration:
             watch the mail:           ls -R {self.dovecot.path('mail')}
             an old protocol version:  openssl s_client -connect {HOST}:{self.port('imap', 'implicit')} -tls1_1 -cipher ALL:@SECLEVEL=0
             lose a worker:            kill -9 {' or '.join(map(str, self.postern.children('worker'))) or '(a child of the process above)'}; the next login works
+            reload, ending nothing:   edit {self.postern.path}; kill -HUP {self.postern.pid}
             all the tests:            make check
             before your own store:    README.md"""), "  "))
 
