@@ -190,6 +190,7 @@ static bool host_bits_clear(const struct config_network *network, unsigned bits)
 
 const char *network_parse(const char *text, struct config_network *out)
 {
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 	char host[INET6_ADDRSTRLEN];
 	const char *slash = strchrnul(text, '/');
 	size_t len = (size_t)(slash - text);
@@ -218,6 +219,9 @@ const char *network_parse(const char *text, struct config_network *out)
 			return "has a wrong number of bits";
 	}
 	out->prefix = (uint8_t)prefix;
+	if (out->family == AF_INET6 && prefix >= 96 &&
+	    memcmp(out->bytes, mapped, sizeof mapped) == 0)
+		return "must be written as an IPv4 network"; /* as it is compared */
 	return host_bits_clear(out, bits) ? NULL : "has bits set behind its prefix";
 }
 

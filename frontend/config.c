@@ -5,6 +5,10 @@
 
 #include <stdlib.h>
 
+/* For all names together: longer than a resolver waits for a name server that is dead (5 s) before it asks the next, and
+ * shorter than what a service manager's watchdog takes for a hang. */
+#define LOOKUP_MILLISECONDS 6000
+
 static struct config *config_new(void)
 {
 	struct arena *arena = arena_new();
@@ -41,7 +45,7 @@ struct config *config_load(const char *path, struct config_faults *faults)
 	config_read_all(&loader);
 	if (!loader.incomplete) { /* otherwise much would seem to be missing */
 		config_read_files(&loader);
-		config_resolve(&loader);
+		config_resolve(&loader, LOOKUP_MILLISECONDS);
 		config_check(&loader);
 	}
 	if (faults->errors == before)

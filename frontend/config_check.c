@@ -12,14 +12,25 @@
 #include <unistd.h>
 
 #define PORT_MX 25
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 /* ---- host name, users, workers ---- */
 
+/* Labels of letters, digits and hyphens with dots between them, as servers behind judge it in EHLO. */
 static bool hostname_valid(const char *name)
 {
-	return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.") ==
-		       strlen(name) &&
-	       name[0] != '\0' && name[0] != '-' && name[0] != '.';
+	const char *at = name;
+
+	for (;;) {
+		size_t label = strcspn(at, ".");
+
+		if (label == 0 || label > 63 || at[0] == '-' || at[label - 1] == '-' ||
+		    strspn(at, LETTERS "0123456789-") < label)
+			return false;
+		if (at[label] == '\0')
+			return true;
+		at += label + 1;
+	}
 }
 
 static void check_hostname(struct config_loader *loader)
@@ -116,6 +127,20 @@ static void check_listener_address(struct config_loader *loader, struct config_l
 				"\"address\": write \"%s\" as an IPv4 address", listener->address);
 }
 
+static bool is_wildcard(const struct address *address)
+{
+	return address->u.any.sa_family == AF_INET6
+		       ? IN6_IS_ADDR_UNSPECIFIED(&address->u.v6.sin6_addr)
+		       : address->u.v4.sin_addr.s_addr == INADDR_ANY;
+}
+
+/* Whether one of them is every address, the other's among them ("::" is no IPv4 address). */
+static bool one_covers_the_other(const struct address *a, const struct address *b)
+{
+	return a->len != 0 && a->u.any.sa_family == b->u.any.sa_family &&
+	       a->u.v4.sin_port == b->u.v4.sin_port && (is_wildcard(a) || is_wildcard(b));
+}
+
 static void check_listener(struct config_loader *loader, size_t index)
 {
 	struct config_listener *items = loader->config->listeners.items, *listener = &items[index];
@@ -130,6 +155,12 @@ static void check_listener(struct config_loader *loader, size_t index)
 					"%s has a listener already at %s:%d",
 					address_text(&listener->bind.u.any, text),
 					items[i].source.file, items[i].source.line);
+		else if (one_covers_the_other(&items[i].bind, &listener->bind))
+			config_warning_at(loader, &listener->port, &listener->source,
+					  "%s cannot be bound beside the listener at %s:%d, unless "
+					  "the service manager hands over both sockets",
+					  address_text(&listener->bind.u.any, text),
+					  items[i].source.file, items[i].source.line);
 }
 
 static void check_listeners(struct config_loader *loader)
@@ -172,10 +203,13 @@ static void check_limits(struct config_loader *loader)
 		    &limits->preauth_timeout, "preauth_timeout");
 	check_order(loader, "limits", &limits->auth_timeout, "auth_timeout",
 		    &limits->preauth_timeout, "preauth_timeout");
-	check_order(loader, "limits", &limits->backend_timeout, "backend_timeout",
+	/* the greatest, then the least, then the one between: what gives way then stays within both */
+	check_order(loader, "limits", &limits->connect_timeout, "connect_timeout",
 		    &limits->preauth_timeout, "preauth_timeout");
 	check_order(loader, "limits", &limits->connect_timeout, "connect_timeout",
 		    &limits->backend_timeout, "backend_timeout");
+	check_order(loader, "limits", &limits->backend_timeout, "backend_timeout",
+		    &limits->preauth_timeout, "preauth_timeout");
 	check_order(loader, "limits", &limits->failure_delay, "failure_delay_ms",
 		    &limits->failure_delay_max, "failure_delay_max_ms");
 	check_order(loader, "guessing", &guessing->delay, "delay_ms", &guessing->delay_max,
@@ -201,6 +235,15 @@ static void check_log(struct config_loader *loader)
 
 /* ---- status ---- */
 
+/* Where that setting of the top level stands, or NULL. */
+static const struct config_source *top_find(const struct config_loader *loader, const char *name)
+{
+	for (const struct option *row = option_table; row->name != NULL; row++)
+		if (strcmp(row->name, name) == 0 && loader->top[row - option_table].file != NULL)
+			return &loader->top[row - option_table];
+	return NULL;
+}
+
 static void check_status(struct config_loader *loader)
 {
 	struct config *config = loader->config;
@@ -208,12 +251,9 @@ static void check_status(struct config_loader *loader)
 
 	config->status.source = source ? *source : (struct config_source) { "", 0 };
 	if (config->status.port == 0) {
-		const void *set = place_find(loader, &config->status.address) != NULL
-					  ? (const void *)&config->status.address
-					  : (const void *)&config->status.allow;
-
-		if (place_find(loader, set) != NULL)
-			config_error_at(loader, set, NULL, "status.port is missing");
+		source = top_find(loader, "status");
+		if (source != NULL)
+			config_error_at(loader, NULL, source, "status.port is missing");
 		return;
 	}
 	if (!address_parse(config->status.address, (unsigned)config->status.port,

@@ -40,7 +40,7 @@ static unsigned section_of(enum child_kind kind)
 	case CHILD_CHECKER:
 		return SECTION_WORKER | SECTION_AUTH;
 	default:
-		return SECTION_WORKER;
+		return SECTION_WORKER | SECTION_LOGIN;
 	}
 }
 

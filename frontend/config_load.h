@@ -9,6 +9,7 @@
 #include "frontend/option.h"
 
 struct config_setting_t;
+struct stat;
 
 #define CONFIG_FILE_MAX (1u << 20) /* of a configuration, certificate, key or CA file */
 #define CONFIG_TOP_MAX  64         /* rows of the top table */
@@ -48,8 +49,10 @@ __attribute__((format(printf, 4, 5))) void config_warning_at(struct config_loade
 
 /* ---- files (config_read.c, config_scan.c) ---- */
 
-/* Reads a regular file of at most CONFIG_FILE_MAX bytes into the arena (a NUL stands behind them). NULL, and why. */
-uint8_t *config_slurp(struct arena *, const char *path, size_t *len, const char **why);
+/* Reads a regular file of at most CONFIG_FILE_MAX bytes into the arena (a NUL stands behind them). NULL, and why. The
+ * status is that of the very file that was read. */
+uint8_t *config_slurp(struct arena *, const char *path, struct stat *status, size_t *len,
+		      const char **why);
 /* Reads every file of loader->path and applies it. */
 void config_read_all(struct config_loader *);
 /* Finds in the text of a file what libconfig would take without a word: integers that it would cut, NULs, @include; and the
@@ -69,7 +72,8 @@ bool config_decode_row(struct message_reader *, const struct option *, void *bas
 /* ---- what the configuration names (config_files.c), and the check of the whole (config_check*.c) ---- */
 
 void config_read_files(struct config_loader *);
-void config_resolve(struct config_loader *);
+/* Looks up the names of servers (config_resolve.c), for so long at the most. */
+void config_resolve(struct config_loader *, int milliseconds);
 void config_check(struct config_loader *);
 void config_check_auth(struct config_loader *);
 void config_check_backends(struct config_loader *); /* pools, routes and what they say together */

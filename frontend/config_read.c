@@ -32,26 +32,26 @@ static ssize_t read_whole(int fd, uint8_t *data, size_t max)
 	return (ssize_t)len;
 }
 
-static uint8_t *slurp_descriptor(struct arena *arena, int fd, size_t *len, const char **why)
+static uint8_t *slurp_descriptor(struct arena *arena, int fd, struct stat *status, size_t *len,
+				 const char **why)
 {
-	struct stat status;
 	uint8_t *data;
 	ssize_t got;
 
-	if (fstat(fd, &status) != 0) {
+	if (fstat(fd, status) != 0) {
 		*why = strerror(errno);
 		return NULL;
 	}
-	if (!S_ISREG(status.st_mode)) {
-		*why = S_ISDIR(status.st_mode) ? "it is a folder" : "it is not a regular file";
+	if (!S_ISREG(status->st_mode)) {
+		*why = S_ISDIR(status->st_mode) ? "it is a folder" : "it is not a regular file";
 		return NULL;
 	}
-	if (status.st_size > (off_t)CONFIG_FILE_MAX) {
+	if (status->st_size > (off_t)CONFIG_FILE_MAX) {
 		*why = "it is larger than 1 MiB";
 		return NULL;
 	}
-	data = arena_alloc(arena, (size_t)status.st_size + 1);
-	got = read_whole(fd, data, (size_t)status.st_size);
+	data = arena_alloc(arena, (size_t)status->st_size + 1);
+	got = read_whole(fd, data, (size_t)status->st_size);
 	if (got < 0) {
 		*why = strerror(errno);
 		return NULL;
@@ -60,7 +60,8 @@ static uint8_t *slurp_descriptor(struct arena *arena, int fd, size_t *len, const
 	return data;
 }
 
-uint8_t *config_slurp(struct arena *arena, const char *path, size_t *len, const char **why)
+uint8_t *config_slurp(struct arena *arena, const char *path, struct stat *status, size_t *len,
+		      const char **why)
 {
 	/* non-blocking: a FIFO must not hold us up before it is recognised */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -70,7 +71,7 @@ uint8_t *config_slurp(struct arena *arena, const char *path, size_t *len, const 
 		*why = strerror(errno);
 		return NULL;
 	}
-	data = slurp_descriptor(arena, fd, len, why);
+	data = slurp_descriptor(arena, fd, status, len, why);
 	close(fd);
 	return data;
 }
@@ -97,8 +98,9 @@ static void read_file(struct config_loader *loader, const char *name)
 {
 	const char *file = arena_string(loader->config->arena, name);
 	const char *why = "";
+	struct stat status;
 	size_t len = 0;
-	uint8_t *data = config_slurp(loader->scratch, file, &len, &why);
+	uint8_t *data = config_slurp(loader->scratch, file, &status, &len, &why);
 	bool usable;
 
 	if (data == NULL) {

@@ -169,6 +169,10 @@ bool config_scan(struct config_faults *faults, const char *file, const char *tex
 		refuse(&scan, scan.line, "the file holds a NUL");
 		return false;
 	}
+	if (begins(&scan, "\xef\xbb\xbf")) {
+		refuse(&scan, 1, "the file begins with a byte order mark: save it without one");
+		return false;
+	}
 	while (scan.at < scan.end)
 		scan_token(&scan);
 	return scan.usable;

@@ -320,7 +320,7 @@ static const struct option pool_rows[] = {
 	  .type = OPTION_BLOB,
 	  .offset = AT(master_password),
 	  .flags = OPTION_INTERNAL | OPTION_SECRET,
-	  .sections = WORKER },
+	  .sections = SECTION_LOGIN },
 	END,
 };
 #undef AT

@@ -36,8 +36,14 @@ enum option_flag {
 	OPTION_OPEN = 32,       /* words that it does not know are "not available", not wrong */
 };
 
-/* Who may see the value; neither: the supervisor alone. */
-enum option_section { SECTION_WORKER = 1, SECTION_AUTH = 2, SECTION_MONITOR = 4 };
+/* Who may see the value; none of them: the supervisor alone. SECTION_LOGIN: workers, but not the checker, which builds what
+ * they build and logs in nowhere. */
+enum option_section {
+	SECTION_WORKER = 1,
+	SECTION_AUTH = 2,
+	SECTION_MONITOR = 4,
+	SECTION_LOGIN = 8
+};
 
 /* `value` of the words of a path: whether ":/path" may follow. */
 enum option_path_word { OPTION_WORD_ALONE, OPTION_WORD_PATH };

@@ -76,6 +76,9 @@ static const struct fault_case cases[] = {
 	{ PART_HOSTNAME, "hostname = 5;", 0, "\"hostname\" must be a string", 1 },
 	{ PART_HOSTNAME, "hostname = \"\";", 0, "must not be empty", 1 },
 	{ PART_HOSTNAME, "hostname = \"two words\";", 0, "is not a host name", 1 },
+	{ PART_HOSTNAME, "hostname = \"mail..test\";", 0, "is not a host name", 1 },
+	{ PART_HOSTNAME, "hostname = \"mail-.test\";", 0, "is not a host name", 1 },
+	{ PART_HOSTNAME, "hostname = \"mail.test.\";", 0, "is not a host name", 1 },
 	{ PART_HOSTNAME, "workers = 257;", 0, "between 0 and 256, not 257", 1 },
 	{ PART_HOSTNAME, "workers = -1;", 0, "between 0 and 256, not -1", 1 },
 	{ PART_HOSTNAME, "workers = 1.5;", 0, "whole number", 1 },
@@ -107,6 +110,7 @@ static const struct fault_case cases[] = {
 	{ PART_LOG, "log: { target = \"journald:\"; };", 0, "must begin with \"/\"", 1 },
 	{ PART_LOG, "log: { target = \"syslog:/" LONG "\"; };", 0, "too long", 1 },
 	{ PART_LOG, "log: { }; status: { address = \"::1\"; };", 0, "status.port is missing", 1 },
+	{ PART_LOG, "log: { };\nstatus: { };", 1, "status.port is missing", 1 },
 	{ PART_LOG, "log: { }; status: { port = 9587; address = \"192.0.2.1\"; };", 0,
 	  "set status.allow", 1 },
 	{ PART_LOG, "log: { }; status: { port = 9587; address = \"here\"; };", 0,
@@ -198,6 +202,15 @@ static const struct fault_case cases[] = {
 	{ PART_LISTENERS,
 	  LISTENER("protocol = \"imap\"; address = \"x\"; tls = \"implicit\"; port = 25;"), 1,
 	  "port 25", 2 },
+	{ PART_LISTENERS,
+	  LISTENER("protocol = \"imap\"; address = \"0.0.0.0\"; port = 1; tls = \"implicit\";\n},"
+		   "\n{\nprotocol = \"imap\"; address = \"127.0.0.1\"; port = 1; tls = "
+		   "\"implicit\";"),
+	  4, "127.0.0.1:1 cannot be bound beside the listener at", 0 },
+	{ PART_LISTENERS,
+	  LISTENER("protocol = \"imap\"; address = \"::1\"; port = 1; tls = \"implicit\";\n},"
+		   "\n{\nprotocol = \"imap\"; address = \"::\"; port = 1; tls = \"implicit\";"),
+	  4, "[::]:1 cannot be bound beside", 0 },
 	/* backends */
 	{ PART_BACKENDS, POOL("tls = \"none\"; servers = ( );"), 1, "must have 1 to 64 entries",
 	  1 },
@@ -260,6 +273,8 @@ static const struct fault_case cases[] = {
 	/* limits */
 	{ PART_LIMITS, "limits: { preauth_timeout = 5;\nhandshake_timeout = 6; };", 1,
 	  "must not exceed", 1 },
+	{ PART_LIMITS, "limits: { preauth_timeout = 40;\nconnect_timeout = 50; };", 1,
+	  "connect_timeout (50) must not exceed preauth_timeout (40)", 1 },
 	{ PART_LIMITS, "limits: { failure_delay_max_ms = 5; failure_delay_ms = 6; };", 0,
 	  "must not exceed", 1 },
 	{ PART_LIMITS, "limits: { max_sessions = 5;\nmax_sessions_per_address = 6; };", 1,
@@ -392,6 +407,10 @@ static void a_default_gives_way_to_the_limit_that_is_set(void **state)
 	assert_int_equal(config->limits.handshake_timeout, 2);
 	assert_int_equal(config->limits.backend_timeout, 2);
 	assert_int_equal(config->limits.failure_delay_max, 9000);
+	config_free(config);
+	config = load_good(PART_LIMITS, "limits: { connect_timeout = 100; };");
+	assert_int_equal(config->limits.backend_timeout, 100);
+	assert_int_equal(config->limits.preauth_timeout, 100);
 	config_free(config);
 }
 
@@ -583,7 +602,7 @@ static void the_sample_configuration_is_accepted(void **state)
 {
 	static const char *const names[] = { "00-main",   "10-tls",      "20-listeners",
 					     "30-auth",   "40-backends", "50-routes",
-					     "60-limits", "70-logging" };
+					     "60-limits", "70-logging",  "80-monitor" };
 	struct config *config;
 
 	(void)state;

@@ -171,6 +171,7 @@ static void broken_networks_are_refused(void **state)
 {
 	static const char *const cases[] = {
 		"",
+		"::ffff:192.0.2.0/120",
 		"/",
 		"/8",
 		"10.0.0.0/",

@@ -238,6 +238,37 @@ static void the_file_belongs_to_root_or_to_us(void **state)
 	assert_true(told(f, "belongs neither to root"));
 }
 
+/* Not the link's own rights, which are open to all. */
+static void behind_a_link_the_rights_of_the_file_count(void **state)
+{
+	struct fixture *f = *state;
+
+	f->pool.login = LOGIN_MODE_MASTER;
+	write_master("secret\n", 7, 0644);
+	assert_int_equal(rename(files_path("master"), files_path("real")), 0);
+	assert_int_equal(symlink("real", files_path("master")), 0);
+	config_read_files(&f->loader);
+	assert_int_equal(f->faults.errors, 1);
+	assert_true(told(f, "mode 0644"));
+	assert_null(f->pool.master_password.data);
+	config_faults_cleanup(&f->faults);
+	assert_int_equal(chmod(files_path("real"), 0600), 0);
+	config_read_files(&f->loader);
+	assert_int_equal(f->faults.errors, 0);
+	assert_int_equal(f->pool.master_password.len, 6);
+}
+
+static void what_is_no_file_is_refused_at_once(void **state)
+{
+	struct fixture *f = *state;
+
+	f->pool.login = LOGIN_MODE_MASTER;
+	assert_int_equal(mkfifo(files_path("master"), 0600), 0);
+	config_read_files(&f->loader);
+	assert_int_equal(f->faults.errors, 1);
+	assert_true(told(f, "not a regular file"));
+}
+
 static void a_file_that_is_not_there_is_a_fault_where_it_is_needed(void **state)
 {
 	struct fixture *f = *state;
@@ -276,6 +307,7 @@ static void only_a_worker_gets_the_master_password(void **state)
 	assert_true(section_holds(f->config, CHILD_WORKER, "of-the-master"));
 	assert_false(section_holds(f->config, CHILD_AUTH, "of-the-master"));
 	assert_false(section_holds(f->config, CHILD_MONITOR, "of-the-master"));
+	assert_false(section_holds(f->config, CHILD_CHECKER, "of-the-master"));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -290,6 +322,8 @@ int main(void)
 		TEST(the_password_is_the_only_line_of_its_file),
 		TEST(nobody_else_may_have_a_right_to_the_file),
 		TEST(the_file_belongs_to_root_or_to_us),
+		TEST(behind_a_link_the_rights_of_the_file_count),
+		TEST(what_is_no_file_is_refused_at_once),
 		TEST(a_file_that_is_not_there_is_a_fault_where_it_is_needed),
 		TEST(only_a_worker_gets_the_master_password),
 	};

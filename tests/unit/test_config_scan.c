@@ -55,6 +55,10 @@ static const struct scan_case cases[] = {
 	{ "a = \"x\n@include \\\"y\\\"\";", 0, true },
 	{ "a = \"\n\\x00\";", 2, false },
 	{ "a = \"\\x41\\\\x00\";", 0, true },
+	{ "\xef\xbb\xbf"
+	  "a = 1;",
+	  1, false },
+	{ "a = 1;\xef\xbb\xbf", 0, true },
 	{ "", 0, true },
 	{ "-", 0, true },
 	{ "0x", 0, true },
