@@ -267,6 +267,13 @@ static void check_status(struct config_loader *loader)
 				"status.address: %s is not a loopback address: set status.allow to "
 				"the networks that may connect",
 				config->status.address);
+	for (size_t i = 0; i < config->listeners.count; i++)
+		if (same_address(&config->listeners.items[i].bind, &config->status.bind))
+			config_error_at(loader, &config->status.port, NULL,
+					"status.port: a listener has this address and port at "
+					"%s:%d",
+					config->listeners.items[i].source.file,
+					config->listeners.items[i].source.line);
 }
 
 void config_check(struct config_loader *loader)

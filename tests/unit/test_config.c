@@ -111,6 +111,8 @@ static const struct fault_case cases[] = {
 	{ PART_LOG, "log: { target = \"syslog:/" LONG "\"; };", 0, "too long", 1 },
 	{ PART_LOG, "log: { }; status: { address = \"::1\"; };", 0, "status.port is missing", 1 },
 	{ PART_LOG, "log: { };\nstatus: { };", 1, "status.port is missing", 1 },
+	{ PART_LOG, "log: { };\nstatus: { port = 1143; };", 1,
+	  "a listener has this address and port at", 1 },
 	{ PART_LOG, "log: { }; status: { port = 9587; address = \"192.0.2.1\"; };", 0,
 	  "set status.allow", 1 },
 	{ PART_LOG, "log: { }; status: { port = 9587; address = \"here\"; };", 0,
