@@ -139,10 +139,11 @@ build/compile_commands.json: $(out)/flags $(sources) $(test_sources)
 	$(shell mkdir -p $(@D))$(file >$@,[$(subst } {,}$(comma) {,$(foreach file,$(sources) $(test_sources),$(entry)))])
 	@:
 
-# Says which Debian package brings what is missing. libev has no .pc file there.
+# Says which Debian package brings what is missing. libev has no .pc file there, and of libmicrohttpd the header is enough.
 needs:
 	@missing=; \
 	command -v $(firstword $(CC)) >/dev/null || missing="$$missing $(notdir $(firstword $(CC)))"; \
+	command -v ar >/dev/null || missing="$$missing binutils"; \
 	if command -v pkg-config >/dev/null; then \
 		for pair in wolfssl:libwolfssl-dev libsasl2:libsasl2-dev libconfig:libconfig-dev libcrypto:libssl-dev \
 			libseccomp:libseccomp-dev; do \
@@ -151,8 +152,9 @@ needs:
 	else \
 		missing="$$missing pkg-config libwolfssl-dev libsasl2-dev libconfig-dev libssl-dev libseccomp-dev"; \
 	fi; \
-	echo '#include <microhttpd.h>' | $(CC) -E - >/dev/null 2>&1 || missing="$$missing libmicrohttpd-dev"; \
-	echo '#include <ev.h>' | $(CC) -E - >/dev/null 2>&1 || missing="$$missing libev-dev"; \
+	for pair in stdio:libc6-dev ev:libev-dev microhttpd:libmicrohttpd-dev; do \
+		echo "#include <$${pair%:*}.h>" | $(CC) -E - >/dev/null 2>&1 || missing="$$missing $${pair#*:}"; \
+	done; \
 	if [ -n "$$missing" ]; then \
 		echo "Missing, by the name of the Debian package:$$missing" >&2; \
 		echo "Install with: apt-get install$$missing   (make demo and make check do it themselves)" >&2; \
@@ -293,6 +295,7 @@ clean:
 
 help:
 	@echo "make               build build/postern (CC=clang, CONFIG=asan, V=1 for whole commands)"
+	@echo "make needs         names the Debian packages that are missing for it"
 	@echo "make demo          install what is missing, show Postern before a real Dovecot and Postfix (ONCE=1, PORT_BASE=n)"
 	@echo "make check         install what is missing, build with gcc and clang, run unit, format-check and e2e"
 	@echo "make unit          unit tests (cmocka)"

@@ -1,4 +1,5 @@
 """Rules of the house that a compiler does not see: who includes what, and that README.md tells the truth."""
+import fnmatch
 import re
 import shutil
 import subprocess
@@ -80,6 +81,15 @@ def test_every_event_stands_in_the_readme():
     assert {"ready", "session_end", "auth_failed", "backend_up", "child_ended", "child_died"} <= events, "the pattern finds them no more"
     text = read("README.md")
     assert not [name for name in sorted(events) if not re.search(r"^\| `%s` \|" % name, text, re.MULTILINE)]
+
+
+def test_every_source_file_stands_on_the_map_of_the_house():
+    house = read("README.md").partition("## The house\n")[2].partition("\n### ")[0]
+    told = [name.rpartition("/")[2] for name in re.findall(r"`([\w/*]+\.c)`", house)]
+    files = sorted(path.name for path in sources("frontend", "auth", "protocols") if path.suffix == ".c")
+    assert len(files) > 100
+    assert not [name for name in files if not any(fnmatch.fnmatchcase(name, pattern) for pattern in told)]
+    assert not [pattern for pattern in told if not fnmatch.filter(files, pattern)]
 
 
 def test_every_metric_stands_in_the_readme():
