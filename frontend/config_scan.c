@@ -130,8 +130,9 @@ static void scan_number(struct scan *scan)
 		if (integer_fits(digits))
 			return;
 	}
-	config_fault(scan->faults, false, scan->file, scan->line, "the number %.*s is too large",
-		     (int)(len < NUMBER_MAX ? len : NUMBER_MAX), start);
+	/* its digits may be a password that should have stood in quotation marks */
+	config_fault(scan->faults, false, scan->file, scan->line,
+		     "a number on this line is too large");
 }
 
 static void scan_token(struct scan *scan)

@@ -131,24 +131,7 @@ def test_rset_between_chunks_forgets_them(wire, fake, store):
 
 # ---- clients that go, and a server that stops
 
-def go_by_reset(wire):
-    wire.vanish()
-
-
-def go_without_close_notify(wire):
-    wire.half_close()
-
-
-def go_with_close_notify(wire):
-    wire.socket.settimeout(5)
-    try:
-        wire.socket.unwrap()
-    except OSError:
-        pass
-    wire.close()
-
-
-@pytest.mark.parametrize("how", (go_by_reset, go_without_close_notify, go_with_close_notify))
+@pytest.mark.parametrize("how", clients.WAYS_TO_GO)
 @pytest.mark.parametrize("text", ["BDAT 10 LAST\r\n123456789", "BDAT 10 LAST\r\n", "BDAT 3\r\n123", "BDAT 3\r\n123BDAT 0 LAST\r",
                                   "BDAT 3\r\n123BDAT 0 LAS"], ids=repr)
 def test_a_client_that_goes_before_the_last_octet_leaves_no_message(front, store, fake, context, how, text):
@@ -167,7 +150,7 @@ def test_what_was_said_whole_before_an_orderly_end_is_carried_out(front, store, 
     text = ".\r\n" * 20000
     with enter(front, context) as wire:
         wire.send(ENVELOPE + "BDAT %d\r\n" % len(text) + text + "BDAT 0 LAST\r\n")
-        go_with_close_notify(wire)
+        clients.go_with_close_notify(wire)
     fake.wait_ended()
     assert [len(message) for message in store.messages] == [len(text) + (20000 if store.kind == "converted" else 0)]
 

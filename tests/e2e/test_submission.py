@@ -265,24 +265,7 @@ def test_the_real_store_gets_one_message_and_not_the_smuggled_one(real, dovecot,
 
 # ---- clients that go
 
-def go_by_reset(wire):
-    wire.vanish()
-
-
-def go_without_close_notify(wire):
-    wire.half_close()
-
-
-def go_with_close_notify(wire):
-    wire.socket.settimeout(5)
-    try:
-        wire.socket.unwrap()
-    except OSError:
-        pass
-    wire.close()
-
-
-@pytest.mark.parametrize("how", (go_by_reset, go_without_close_notify, go_with_close_notify))
+@pytest.mark.parametrize("how", clients.WAYS_TO_GO)
 @pytest.mark.parametrize("text", ["half a message", "Subject: x\r\n\r\nall but the dot\r\n", "all but the line end\r\n.",
                                   "all but the last octet\r\n.\r", "\r\n"], ids=repr)
 def test_a_client_that_goes_in_mid_message_leaves_none(wire, fake, store, how, text):
@@ -295,7 +278,7 @@ def test_a_client_that_goes_in_mid_message_leaves_none(wire, fake, store, how, t
 
 def test_a_client_that_goes_in_mid_message_leaves_none_in_the_real_store(real, dovecot, context):
     lost, after = uuid.uuid4().hex, uuid.uuid4().hex
-    for how in (go_by_reset, go_without_close_notify, go_with_close_notify):
+    for how in clients.WAYS_TO_GO:
         wire = clients.enter(real.port("submission", "implicit"), "submission", "implicit", context, "alice", USERS["alice"])
         client = "%s:%d" % wire.socket.getsockname()[:2]
         begin_message(wire)

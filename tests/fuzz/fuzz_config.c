@@ -3,16 +3,9 @@
  * there; what is taken encodes to a section that is taken again, and to the same bytes.
  */
 #include "frontend/config_load.h"
+#include "tests/fuzz/require.h"
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
-
-#define REQUIRE(condition)                                                                         \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			abort();                                                                   \
-	} while (0)
 
 static struct config *take(const uint8_t *fields, size_t size, enum child_kind kind)
 {

@@ -8,16 +8,9 @@
 #define TESTS_FUZZ_FUZZ_DIALOGUE_H
 
 #include "protocols/protocol.h"
+#include "tests/fuzz/require.h"
 #include <stdint.h>
 #include <stdlib.h>
-
-#define REQUIRE(condition)                                                                         \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			abort();                                                                   \
-	} while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
 struct fuzz_session {
 	struct dialogue dialogue;

@@ -4,15 +4,8 @@
  */
 #include "frontend/log.h"
 #include "tests/support/log_text.h"
+#include "tests/fuzz/require.h"
 #include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
-
-#define REQUIRE(condition)                                                                         \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			abort();                                                                   \
-	} while (0)
 
 static void check(const struct log_line *line, bool json, struct span value, bool must_be_there)
 {

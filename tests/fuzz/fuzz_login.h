@@ -10,16 +10,9 @@
 
 #include "protocols/base64.h"
 #include "protocols/login.h"
+#include "tests/fuzz/require.h"
 #include <stdint.h>
 #include <stdlib.h>
-
-#define REQUIRE(condition)                                                                         \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			abort();                                                                   \
-	} while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
 struct fuzz_backend {
 	struct login login;

@@ -4,20 +4,13 @@
  * frames that message_peek() finds, in whatever pieces they come, and ends where the first malformed one stands.
  */
 #include "frontend/channel.h"
+#include "tests/fuzz/require.h"
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define MAX 4096
-
-int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
-
-#define REQUIRE(condition)                                                                         \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			abort();                                                                   \
-	} while (0)
 
 /* ---- the codec ---- */
 

@@ -4,15 +4,8 @@
  * reason; done with STARTTLS means TLS; what was found stays within the protocol's list.
  */
 #include "protocols/probe.h"
+#include "tests/fuzz/require.h"
 #include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
-
-#define REQUIRE(condition)                                                                         \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			abort();                                                                   \
-	} while (0)
 
 static const struct {
 	const struct probe_script *script;

@@ -3,16 +3,9 @@
  * written as again is the input; a worker can make a plan of it.
  */
 #include "frontend/backends.h"
+#include "tests/fuzz/require.h"
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
-
-#define REQUIRE(condition)                                                                         \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			abort();                                                                   \
-	} while (0)
 
 /* Whether writing it again gives the same bytes. */
 static void check_same(struct message_writer *writer, const uint8_t *data, size_t size)

@@ -172,6 +172,26 @@ class Wire:
         socket.socket.shutdown(self.socket, socket.SHUT_WR)
 
 
+def go_by_reset(wire):
+    wire.vanish()
+
+
+def go_without_close_notify(wire):
+    wire.half_close()
+
+
+def go_with_close_notify(wire):
+    wire.socket.settimeout(5)
+    try:
+        wire.socket.unwrap()
+    except OSError:
+        pass
+    wire.close()
+
+
+WAYS_TO_GO = (go_by_reset, go_without_close_notify, go_with_close_notify)
+
+
 def plain(user, password, authzid=""):
     """The response of SASL PLAIN."""
     return encoded("%s\0%s\0%s" % (authzid, user, password))

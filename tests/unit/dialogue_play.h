@@ -106,4 +106,23 @@ static inline void dialogue_play_feed(struct dialogue_play *play, const char *by
 	}
 }
 
+/* However the network cuts the bytes, the same is decided and replied, before TLS and inside. */
+static inline void dialogue_play_cuts(const struct protocol *protocol, const char *text)
+{
+	static struct dialogue_play whole, cut;
+	static const enum phase phases[] = { PHASE_PLAIN, PHASE_TLS };
+	size_t len = strlen(text);
+
+	for (size_t i = 0; i < sizeof(phases) / sizeof(phases[0]); i++) {
+		dialogue_play_begin(&whole, protocol, phases[i]);
+		dialogue_play_feed(&whole, text, len, len);
+		assert_true(whole.len > 0);
+		for (size_t step = 1; step < len; step++) {
+			dialogue_play_begin(&cut, protocol, phases[i]);
+			dialogue_play_feed(&cut, text, len, step);
+			assert_string_equal(cut.text, whole.text);
+		}
+	}
+}
+
 #endif

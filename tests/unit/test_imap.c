@@ -14,25 +14,10 @@ static const char *const conversations[] = {
 	"a SELECT INBOX\r\nb APPEND x {10+}\r\n0123456789\r\nc NOOP\r\n",
 };
 
-/* However the network cuts the bytes, the same is decided and replied. */
 static void how_the_bytes_are_cut_does_not_matter(void **state)
 {
-	static struct dialogue_play whole, cut;
-	static const enum phase phases[] = { PHASE_PLAIN, PHASE_TLS };
-
-	for (size_t i = 0; i < 2 * sizeof(conversations) / sizeof(conversations[0]); i++) {
-		const char *text = conversations[i / 2];
-		size_t len = strlen(text);
-
-		dialogue_play_begin(&whole, &protocol_imap, phases[i % 2]);
-		dialogue_play_feed(&whole, text, len, len);
-		assert_true(whole.len > 0);
-		for (size_t step = 1; step < len; step++) {
-			dialogue_play_begin(&cut, &protocol_imap, phases[i % 2]);
-			dialogue_play_feed(&cut, text, len, step);
-			assert_string_equal(cut.text, whole.text);
-		}
-	}
+	for (size_t i = 0; i < sizeof(conversations) / sizeof(conversations[0]); i++)
+		dialogue_play_cuts(&protocol_imap, conversations[i]);
 }
 
 static void the_first_line_is_not_searched_twice(void **state)

@@ -12,22 +12,8 @@ static const char *const conversations[] = {
 
 static void how_the_bytes_are_cut_does_not_matter(void **state)
 {
-	static struct dialogue_play whole, cut;
-	static const enum phase phases[] = { PHASE_PLAIN, PHASE_TLS };
-
-	for (size_t i = 0; i < 2 * sizeof(conversations) / sizeof(conversations[0]); i++) {
-		const char *text = conversations[i / 2];
-		size_t len = strlen(text);
-
-		dialogue_play_begin(&whole, &protocol_pop3, phases[i % 2]);
-		dialogue_play_feed(&whole, text, len, len);
-		assert_true(whole.len > 0);
-		for (size_t step = 1; step < len; step++) {
-			dialogue_play_begin(&cut, &protocol_pop3, phases[i % 2]);
-			dialogue_play_feed(&cut, text, len, step);
-			assert_string_equal(cut.text, whole.text);
-		}
-	}
+	for (size_t i = 0; i < sizeof(conversations) / sizeof(conversations[0]); i++)
+		dialogue_play_cuts(&protocol_pop3, conversations[i]);
 }
 
 static void take(struct dialogue *dialogue, const char *line, struct decision *decision,
