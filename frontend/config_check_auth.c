@@ -148,8 +148,36 @@ static void complete_path(struct config_loader *loader, struct config_named *pat
 					   path->value);
 }
 
+static bool names_a_password(const char *name)
+{
+	static const char *const ends[] = { "_passwd", "_password", "_pw" };
+
+	for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+		size_t len = strlen(name), end = strlen(ends[i]);
+
+		if (len > end && strcmp(name + len - end, ends[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A password within the configuration, which is otherwise no secret. */
+static void check_secrecy(struct config_loader *loader, const struct config_named *option)
+{
+	const char *file = option->source.file;
+	struct stat status;
+
+	if (names_a_password(option->name) && stat(file, &status) == 0 &&
+	    (status.st_mode & (S_IROTH | S_IWOTH)))
+		config_warning_at(loader, NULL, &option->source,
+				  "auth.sasl: everybody may read or change %s in this file (mode "
+				  "%04o): chmod 600",
+				  option->name, (unsigned)status.st_mode & 07777);
+}
+
 static void check_option(struct config_loader *loader, struct config_named *option)
 {
+	check_secrecy(loader, option);
 	if (strcmp(option->name, "mech_list") == 0)
 		config_error_at(loader, NULL, &option->source,
 				"auth.sasl: mech_list is not set here: it is auth.mechanisms");

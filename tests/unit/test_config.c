@@ -1,5 +1,5 @@
 /* test_config - what config_load() accepts, and that each fault is found with its file and line. */
-#include "frontend/config.h"
+#include "frontend/config_load.h"
 #include "tests/support/config_files.h"
 
 #include <setjmp.h>
@@ -96,6 +96,8 @@ static const struct fault_case cases[] = {
 	{ PART_AUTH, "auth: { mechanisms = ( 1 ); };", 0, "must be a string", 1 },
 	{ PART_BACKENDS, POOL("tls = \"none\"; " SERVERS "\nplaintext_ok = 1;"), 2,
 	  "must be true or false", 1 },
+	{ PART_HOSTNAME, "hostname = \"" LONG LONG LONG "\";", 0, "is longer than 255 characters",
+	  1 },
 	/* several faults at once, also on one line */
 	{ PART_LIMITS, "limits: { idle_timeout = 0; nonsense = 1; pop3_line = 1; };", 0, "nonsense",
 	  3 },
@@ -193,6 +195,14 @@ static const struct fault_case cases[] = {
 	{ PART_LISTENERS,
 	  LISTENER("protocol = \"pop3\"; address = \"::\"; port = 1; tls = \"implicit\";"), 1,
 	  "no route serves pop3", 1 },
+	{ PART_LISTENERS,
+	  LISTENER("protocol = \"imap\"; address = \"::\"; port = 143; tls = \"implicit\";"), 1,
+	  "clients expect tls = \"starttls\" on port 143", 0 },
+	{ PART_LISTENERS,
+	  LISTENER(IMAP
+		   "\ncertificates = ( { chain = \"cert.pem\"; key = \"key.pem\"; }, { chain = "
+		   "\"cert.pem\"; key = \"key.pem\"; } );"),
+	  2, "several certificates of a listener", 1 },
 	{ PART_LISTENERS, LISTENER(IMAP "\n},\n{\n" IMAP), 4, "has a listener already at", 1 },
 	{ PART_LISTENERS,
 	  LISTENER("protocol = \"imap\"; address = \"::\"; port = 993; tls = \"starttls\";"), 1,
@@ -214,6 +224,13 @@ static const struct fault_case cases[] = {
 		   "\n{\nprotocol = \"imap\"; address = \"::\"; port = 1; tls = \"implicit\";"),
 	  4, "[::]:1 cannot be bound beside", 0 },
 	/* backends */
+	{ PART_BACKENDS, "", -PART_BACKENDS - 1, "there is no server", 3 },
+	{ PART_BACKENDS, POOL("tls = \"starttls\";\nca = \"key.pem\"; " SERVERS), 2,
+	  "\"ca\": ", 1 },
+	{ PART_BACKENDS, POOL("tls = \"none\"; servers = ( {\nhost = \"/" LONG LONG "\"; } );"), 2,
+	  "the path of the socket is too long", 1 },
+	{ PART_BACKENDS, "backends = ( { protocol = \"imap\"; tls = \"none\"; " SERVERS " } );", 0,
+	  "\"name\" is missing here", 1 },
 	{ PART_BACKENDS, POOL("tls = \"none\"; servers = ( );"), 1, "must have 1 to 64 entries",
 	  1 },
 	{ PART_BACKENDS, POOL(SERVERS), 0, "\"tls\" is missing", 1 },
@@ -581,6 +598,36 @@ static void a_folder_without_files_and_a_file_that_is_not_there_are_faults(void 
 	assert_true(has_fault(false, "/dev/null", 0, "not a regular file"));
 }
 
+static void nobody_may_be_root(void **state)
+{
+	(void)state;
+	if (geteuid() != 0)
+		skip(); /* users are ignored */
+	assert_null(config_load(files_write_parts(PART_HOSTNAME, "user = \"root\";"), &faults));
+	assert_true(has_fault(false, "postern.conf", 1, "has the rights of root"));
+}
+
+static void a_file_over_a_mebibyte_is_not_read(void **state)
+{
+	size_t len = CONFIG_FILE_MAX;
+	char *text = malloc(len + 2);
+
+	(void)state;
+	assert_non_null(text);
+	memset(text, '#', len);
+	text[len] = '\0';
+	files_write("postern.conf", text);
+	assert_null(config_load(files_path("postern.conf"), &faults));
+	assert_true(has_fault(false, "postern.conf", 0, "there is no listener"));
+	config_faults_cleanup(&faults);
+	text[len] = '#';
+	text[len + 1] = '\0';
+	files_write("postern.conf", text);
+	assert_null(config_load(files_path("postern.conf"), &faults));
+	assert_true(has_fault(false, "postern.conf", 0, "larger than 1 MiB"));
+	free(text);
+}
+
 static void a_fault_is_one_line_whatever_the_file_holds(void **state)
 {
 	char *text = NULL;
@@ -678,6 +725,8 @@ int main(void)
 		TEST(a_setting_in_two_files_names_both_places),
 		TEST(faults_of_several_files_are_all_told),
 		TEST(a_folder_without_files_and_a_file_that_is_not_there_are_faults),
+		TEST(nobody_may_be_root),
+		TEST(a_file_over_a_mebibyte_is_not_read),
 		TEST(a_fault_is_one_line_whatever_the_file_holds),
 		TEST(the_sample_configuration_is_accepted),
 		TEST(the_option_table_prints_what_files_may_hold),

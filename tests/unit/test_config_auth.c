@@ -148,6 +148,26 @@ static void a_database_that_everybody_may_read_is_a_warning(void **state)
 	config_faults_cleanup(&faults);
 }
 
+static void a_password_in_a_file_that_everybody_may_read_is_a_warning(void **state)
+{
+	static const char text[] = "auth: { source = \"sasl\"; sasl: { auxprop_plugin = \"sql\";\n"
+				   "sql_passwd = \"secret\"; }; };";
+	const struct fault_case test = { text, 1, "everybody may read or change sql_passwd" };
+	struct config_faults faults = { NULL, 0, 0 };
+	mode_t before = umask(022);
+
+	config_free(load(text, &faults));
+	assert_true(found(&faults, &test));
+	config_faults_cleanup(&faults);
+	files_end();
+	files_begin();
+	umask(077);
+	config_free(load(text, &faults));
+	assert_false(found(&faults, &test));
+	config_faults_cleanup(&faults);
+	umask(before);
+}
+
 static int setup(void **state)
 {
 	const struct passwd *entry = getpwnam("nobody"); /* whom root's processes become */
@@ -172,6 +192,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(each_fault_is_found_with_its_line, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_database_that_everybody_may_read_is_a_warning,
 						setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_password_in_a_file_that_everybody_may_read_is_a_warning, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
