@@ -4,6 +4,7 @@
  * of its own asks, and leaves what it finds in memory that both share.
  */
 #include "frontend/config_load.h"
+#include "frontend/resolver.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +24,7 @@
 struct lookup {
 	const char *host;
 	atomic_bool done;
-	int code; /* of getaddrinfo() */
+	int code; /* of resolver_look_up() */
 	size_t count;
 	struct address addresses[CONFIG_SERVERS_MAX]; /* without ports */
 };
@@ -84,33 +85,17 @@ static void collect(struct config_loader *loader, struct lookups *lookups)
 
 /* ---- the process that asks ---- */
 
-static void look_up(struct lookup *lookup)
-{
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list = NULL;
-
-	lookup->code = getaddrinfo(lookup->host, NULL, &hints, &list);
-	if (lookup->code == 0) {
-		for (const struct addrinfo *one = list;
-		     one != NULL && lookup->count < CONFIG_SERVERS_MAX; one = one->ai_next) {
-			struct address *address = &lookup->addresses[lookup->count];
-
-			if (one->ai_addrlen > sizeof address->u)
-				continue;
-			memcpy(&address->u, one->ai_addr, one->ai_addrlen);
-			address->len = one->ai_addrlen;
-			lookup->count++;
-		}
-		freeaddrinfo(list);
-	}
-	atomic_store(&lookup->done, true);
-}
-
 static _Noreturn void ask_all(const struct lookups *lookups, pid_t parent)
 {
 	/* it holds what its parent holds, so it must not outlive that */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent)
-		for (size_t i = 0; i < lookups->count; i++)
-			look_up(&lookups->items[i]);
+		for (size_t i = 0; i < lookups->count; i++) {
+			struct lookup *lookup = &lookups->items[i];
+
+			lookup->code = resolver_look_up(lookup->host, 0, lookup->addresses,
+							&lookup->count);
+			atomic_store(&lookup->done, true);
+		}
 	_exit(0);
 }
 

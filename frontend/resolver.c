@@ -31,30 +31,38 @@ struct resolver {
 	void *owner;
 };
 
-static void look_up(struct question *q)
+int resolver_look_up(const char *host, int port, struct address *out, size_t *count)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list = NULL;
-	struct resolver_answer *answer = &q->answer;
 	char service[16];
 	int code;
 
-	snprintf(service, sizeof(service), "%d", q->port);
-	code = getaddrinfo(q->host, service, &hints, &list);
-	if (code != 0) {
-		answer->error = gai_strerror(code);
-		return;
-	}
-	for (const struct addrinfo *one = list; one && answer->count < CONFIG_SERVERS_MAX;
+	*count = 0;
+	snprintf(service, sizeof(service), "%d", port);
+	code = getaddrinfo(host, service, &hints, &list);
+	if (code != 0)
+		return code;
+	for (const struct addrinfo *one = list; one && *count < CONFIG_SERVERS_MAX;
 	     one = one->ai_next) {
-		struct address *address = &answer->addresses[answer->count];
+		struct address *address = &out[*count];
 
 		if (one->ai_addrlen > sizeof(address->u))
 			continue;
 		memcpy(&address->u, one->ai_addr, one->ai_addrlen);
 		address->len = one->ai_addrlen;
-		answer->count++;
+		++*count;
 	}
 	freeaddrinfo(list);
+	return 0;
+}
+
+static void look_up(struct question *q)
+{
+	struct resolver_answer *answer = &q->answer;
+	int code = resolver_look_up(q->host, q->port, answer->addresses, &answer->count);
+
+	if (code != 0)
+		answer->error = gai_strerror(code);
 }
 
 static void question_free(struct question *q)

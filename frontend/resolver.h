@@ -28,4 +28,8 @@ void resolver_free(struct resolver *);
 /* 0, or -1 when too many wait. */
 int resolver_ask(struct resolver *, uint64_t id, const char *host, int port);
 
+/* One look-up as that thread makes it, for who may wait for minutes: 0 and at most CONFIG_SERVERS_MAX addresses, or what
+ * gai_strerror() explains. */
+int resolver_look_up(const char *host, int port, struct address *out, size_t *count);
+
 #endif
