@@ -154,6 +154,7 @@ bool auth_answer_encode(struct message_writer *message, const struct auth_answer
 	switch (answer->type) {
 	case AUTH_CHALLENGE:
 		put_span(message, answer->challenge, AUTH_RESPONSE_MAX);
+		put_span(message, answer->authcid, CREDENTIAL_USER_MAX);
 		break;
 	case AUTH_VERIFIED:
 		put_span(message, answer->authcid, CREDENTIAL_USER_MAX);
@@ -193,6 +194,7 @@ bool auth_answer_decode(struct message_reader *message, unsigned type, struct au
 	switch (type) {
 	case AUTH_CHALLENGE:
 		out->challenge = get_span(message, AUTH_RESPONSE_MAX);
+		out->authcid = get_span(message, CREDENTIAL_USER_MAX);
 		break;
 	case AUTH_VERIFIED:
 	case AUTH_CAPTURED:

@@ -36,7 +36,7 @@ struct auth_request {
 };
 
 enum auth_answer_type {
-	AUTH_CHALLENGE = 32, /* challenge, base64 */
+	AUTH_CHALLENGE = 32, /* challenge, base64; authcid, empty before one is given */
 	AUTH_VERIFIED,       /* SASL itself is sure: authcid, authzid */
 	AUTH_CAPTURED,       /* decoded only, nothing is proven: authcid, authzid, password */
 	AUTH_REFUSED,        /* why; authcid, empty when no acceptable name was given */

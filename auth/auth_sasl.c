@@ -381,12 +381,12 @@ static void answer_content(struct exchange *exchange, struct auth_answer *answer
 		answer->password = (struct span) { sasl->password, sasl->password_len };
 }
 
-/* Who it was about, for the log; what the library returned if it came that far. */
+/* Who it is about, for the log and for those who count; the verdicts carry what the library returned. */
 static void answer_name(struct exchange *exchange, struct auth_answer *answer)
 {
 	struct auth_sasl *sasl = exchange->sasl;
 
-	if (answer->type != AUTH_REFUSED && answer->type != AUTH_TEMPORARY)
+	if (answer->type == AUTH_VERIFIED || answer->type == AUTH_CAPTURED)
 		return;
 	memcpy(sasl->authcid, exchange->authcid, sizeof(sasl->authcid));
 	answer->authcid = span_of(sasl->authcid);

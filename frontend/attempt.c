@@ -10,7 +10,7 @@
 #include "frontend/session_log.h"
 #include <time.h>
 
-#define WAIT_SECONDS 0.25 /* until those that are open may have been decided */
+#define WAIT_MILLISECONDS 250u /* until those that are open may have been decided */
 
 static struct guess_view view_of(const struct session *s)
 {
@@ -45,9 +45,7 @@ static void refuse(struct session *s)
 bool attempt_begin(struct session *s, const struct decision *d)
 {
 	struct guess_view view = view_of(s);
-	/* Where SASL decides, this is the last moment, name or not. */
 	bool named = d->type == DECIDE_PASSWORD;
-	bool follows = !named && s->generation->config->auth.source == AUTH_SOURCE_BACKEND;
 	unsigned delay;
 
 	guess_attempt_init(&s->attempt, &view, &s->peer.u.any, is_exempt(s));
@@ -55,7 +53,7 @@ bool attempt_begin(struct session *s, const struct decision *d)
 		guess_attempt_name(&s->attempt, &view, d->user, d->password);
 	else if (d->has_response)
 		guess_attempt_response(&s->attempt, &view, d->response);
-	if (guess_check(&view, &s->attempt, follows, &delay) != GUESS_REFUSE)
+	if (guess_check(&view, &s->attempt, !named, &delay) != GUESS_REFUSE)
 		return true;
 	refuse(s);
 	return false;
@@ -68,12 +66,12 @@ void attempt_response(struct session *s, struct span response)
 	guess_attempt_response(&s->attempt, &view, response);
 }
 
-static void hold(struct session *s, double seconds)
+static void hold(struct session *s, unsigned milliseconds)
 {
 	s->held = true;
 	if (s->state != SESSION_DELAY)
 		session_enter(s, SESSION_DELAY);
-	session_restart_timer(s, seconds);
+	session_restart_timer(s, milliseconds / 1000.0);
 }
 
 void attempt_login(struct session *s)
@@ -89,25 +87,32 @@ void attempt_login(struct session *s)
 		refuse(s);
 		return;
 	case GUESS_WAIT:
-		hold(s, WAIT_SECONDS);
+		/* and no less than the delay, if it has one */
+		hold(s, waited || delay < WAIT_MILLISECONDS ? WAIT_MILLISECONDS : delay);
 		return;
 	default:
 		break;
 	}
 	if (delay > 0 && !waited) {
-		hold(s, delay / 1000.0);
+		hold(s, delay);
 		return;
 	}
 	guess_begin(&view, &s->attempt);
 	backend_login_begin(s);
 }
 
-void attempt_named(struct session *s)
+bool attempt_answered(struct session *s)
 {
 	struct guess_view view = view_of(s);
+	bool named = s->user != NULL;
+	unsigned delay;
 
-	if (s->user != NULL)
+	if (named)
 		guess_attempt_name(&s->attempt, &view, span_of(s->user), SPAN(""));
+	if (guess_check(&view, &s->attempt, !named, &delay) != GUESS_REFUSE)
+		return true;
+	refuse(s);
+	return false;
 }
 
 unsigned attempt_delay(const struct session *s)

@@ -1,7 +1,8 @@
 /* attempt - a login attempt of a session on its way past the rules against guessing (guess.h).
- * An attempt is looked at twice: before SASL is asked, by where it comes from (and by its name, where that is known), and before the
- * store is asked, by the name too; there it may also have to wait. Its verdict is counted when it is "wrong",
- * and never when something of ours or behind us failed.
+ * An attempt is looked at twice: before SASL is asked, by where it comes from (and by its name, where that is known), and when SASL
+ * has told its name, by that too; before the store is asked it may also have to wait. Its verdict is counted when it is
+ * "wrong", and never when something of ours or behind us failed.
+ * Invariant: what SASL made of a password is not told to those who are refused: right and wrong look alike to them.
  */
 #ifndef FRONTEND_ATTEMPT_H
 #define FRONTEND_ATTEMPT_H
@@ -15,8 +16,9 @@ void attempt_response(struct session *, struct span response); /* a further step
 /* The session holds a credential: goes on to the store, at once, after a delay, or not at all. Also when that delay is over. */
 void attempt_login(struct session *);
 
-/* Whom a refusal of SASL's was about, where the session knows by now. */
-void attempt_named(struct session *);
+/* SASL challenges or refuses whom the session knows by now, if it does. False: refused for now, and the client will be told that
+ * in place of SASL's answer. */
+bool attempt_answered(struct session *);
 /* Milliseconds that a refused attempt has still to wait: where SASL decides it has not been held before. */
 unsigned attempt_delay(const struct session *);
 

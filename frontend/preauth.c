@@ -252,6 +252,16 @@ static void answer_identity(struct session *s, const struct auth_answer *answer)
 		preauth_temporary(s, "", "out of memory");
 }
 
+/* SCRAM's last one says already that the password was right. */
+static void answer_challenge(struct session *s, const struct auth_answer *answer)
+{
+	take_user(s, answer);
+	if (attempt_answered(s))
+		back_to_dialogue(s, VERDICT_CHALLENGE, answer->challenge);
+	else
+		auth_client_cancel(s->worker->auth, s->exchange);
+}
+
 static void answer_refused(struct session *s, enum auth_refusal refusal)
 {
 	switch (refusal) {
@@ -264,14 +274,14 @@ static void answer_refused(struct session *s, enum auth_refusal refusal)
 		count_refusal(s);
 		break;
 	case AUTH_REFUSED_AUTHORIZATION:
-		attempt_named(s);
-		preauth_refused(s, VERDICT_UNAUTHORIZED, "another identity was asked for");
+		if (attempt_answered(s))
+			preauth_refused(s, VERDICT_UNAUTHORIZED, "another identity was asked for");
 		break;
 	default:
-		attempt_named(s);
-		preauth_refused(s, VERDICT_REFUSED,
-				sasl_decides(s) ? "name or password is wrong"
-						: "name or password is empty or malformed");
+		if (attempt_answered(s))
+			preauth_refused(s, VERDICT_REFUSED,
+					sasl_decides(s) ? "name or password is wrong"
+							: "name or password is empty or malformed");
 		break;
 	}
 }
@@ -282,7 +292,7 @@ void preauth_answer(struct session *s, const struct auth_answer *answer)
 		return;
 	switch (answer->type) {
 	case AUTH_CHALLENGE:
-		back_to_dialogue(s, VERDICT_CHALLENGE, answer->challenge);
+		answer_challenge(s, answer);
 		break;
 	case AUTH_CAPTURED:
 	case AUTH_VERIFIED:

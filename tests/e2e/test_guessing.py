@@ -171,11 +171,13 @@ def test_once_the_window_is_over_all_is_forgotten(start, context):
              "the end of the window")
 
 
-def test_many_at_once_do_not_slip_through_together(start, stores, context):
-    """The store keeps everybody waiting; no more are let to it than may fail."""
-    decide = threading.Event()
+class SlowStore:
+    """IMAP that lets nobody know before `decide` is set: bob is in, and nobody else."""
 
-    def slow(talk):
+    def __init__(self):
+        self.decide = threading.Event()
+
+    def __call__(self, talk):
         talk.send("* OK slow\r\n")
         while True:
             tag, name, arguments = liars.imap_command(talk)
@@ -183,22 +185,51 @@ def test_many_at_once_do_not_slip_through_together(start, stores, context):
                 talk.send("* CAPABILITY IMAP4rev1\r\n%s OK\r\n" % tag)
                 continue
             talk.note("login", arguments)
-            assert decide.wait(liars.DEADLINE)
-            talk.send("%s NO [AUTHENTICATIONFAILED] no\r\n" % tag)
-    stores["imap"].script = slow
-    front = start(REFUSING, workers=1)
-    wires = [clients.reach(front.port("imap", "implicit"), "imap", "implicit", context, source=GUESSER)
-             for _ in range(20)]
+            assert self.decide.wait(liars.DEADLINE)
+            talk.send("%s %s\r\n" % (tag, "OK" if arguments == [b"bob", USERS[b"bob"]] else "NO [AUTHENTICATIONFAILED] no"))
+
+
+def many(front, context, count, user, password):
+    """Sessions that have all sent their login."""
+    wires = [clients.reach(front.port("imap", "implicit"), "imap", "implicit", context, source=GUESSER) for _ in range(count)]
     for n, wire in enumerate(wires):
-        wire.send("l LOGIN alice wrong-%d\r\n" % n)
+        wire.send("l LOGIN %s %s\r\n" % (user, password.replace("#", str(n))))
+    return wires
+
+
+def test_many_at_once_do_not_slip_through_together(start, stores, context):
+    """The store keeps everybody waiting; no more are let to it than may fail."""
+    stores["imap"].script = slow = SlowStore()
+    front = start(REFUSING, workers=1)
+    wires = many(front, context, 20, "alice", "wrong-#")
     wait_for(lambda: asked(stores) == 6, "the first to reach the store")
     with clients.reach(front.port("imap", "implicit"), "imap", "implicit", context, source=OTHER) as wire:
         assert wire.imap("n NOOP").startswith("n OK")
-    decide.set()
+    slow.decide.set()
     answers = [wire.imap(tag="l") for wire in wires]
     assert sum(answer.startswith(clients.REFUSED["imap"]) for answer in answers) == 6, answers
     assert sum(answer.startswith(clients.TEMPORARY["imap"]) for answer in answers) == 14, answers
     assert asked(stores) == 6
+    for wire in wires:
+        wire.close()
+
+
+def test_who_waits_for_others_waits_no_less_than_the_delay(start, stores, context):
+    front = start("window = 3600; delay_from = 1; refuse_from = 6; user_delay_from = 0; delay_ms = 60000; delay_max_ms = 60000;",
+                  workers=1, limits={**AT_ONCE, "preauth_timeout": 4, "handshake_timeout": 1, "auth_timeout": 1, "backend_timeout": 3})
+    assert attempt(front, context, "bob", "right-of-bob").startswith(clients.ACCEPTED["imap"])
+    guess(front, context, 1)
+    stores["imap"].script = slow = SlowStore()
+    before = asked(stores)
+    wires = many(front, context, 5, "bob", "right-of-bob")
+    wait_for(lambda: asked(stores) == before + 5, "as many as may fail")
+    with clients.reach(front.port("imap", "implicit"), "imap", "implicit", context, source=GUESSER) as late:
+        late.send("l LOGIN alice right-of-alice\r\n")
+        assert attempt(front, context, "alice", "x", OTHER, "pop3").startswith(clients.REFUSED["pop3"])    # by then she waits
+        slow.decide.set()
+        assert all(wire.imap(tag="l").split("\n")[-1].startswith("l OK") for wire in wires)
+        assert late.rest().startswith("* BYE")
+    assert asked(stores) == before + 6, "a guess that waited reached the store before its time"
     for wire in wires:
         wire.close()
 

@@ -294,6 +294,8 @@ static void scram_verifies_after_its_last_challenge(void **state)
 {
 	for (size_t i = 2; all[i]; i++) {
 		assert_int_equal(scram(all[i], "", "alice", "secret"), AUTH_CHALLENGE);
+		/* whoever must not learn that it was right is known by then */
+		assert_name(answer.authcid, "alice");
 		assert_int_equal(auth_sasl_open_exchanges(sasl), 1);
 		respond(SPAN(""));
 		assert_verified("alice");
