@@ -139,16 +139,19 @@ static const char *answer_undecided(const char *option)
 	return NULL;
 }
 
+bool auth_options_asks_daemon(const struct auth_options *options)
+{
+	return options->decides && has_word(named(options, "pwcheck_method"), SPAN("saslauthd"));
+}
+
 /* What goes with the stores that are named, where the operator left it to the library. */
 static const char *answer_decided(const struct auth_options *options, const char *option)
 {
-	bool daemon = has_word(named(options, "pwcheck_method"), SPAN("saslauthd"));
-
 	if (strcmp(option, "pwcheck_method") == 0 && options->stores)
 		return "auxprop";
 	if (strcmp(option, "sasldb_path") == 0 && auth_options_has_store(options, "sasldb"))
 		return "/etc/sasldb2";
-	if (strcmp(option, "saslauthd_path") == 0 && daemon)
+	if (strcmp(option, "saslauthd_path") == 0 && auth_options_asks_daemon(options))
 		return NULL;
 	return answer_undecided(option);
 }
@@ -164,6 +167,10 @@ const char *auth_options_answer(const struct auth_options *options, const char *
 	if (strcmp(option, "auxprop_plugin") == 0 && options->stores)
 		return options->stores;
 	value = named(options, option);
+	/* The last answer stands: a daemon that is away must not become the refusal of a store that does not know the user. */
+	if (strcmp(option, "pwcheck_method") == 0 && auth_options_asks_daemon(options) &&
+	    has_word(value, SPAN("auxprop")))
+		return "auxprop saslauthd";
 	return value ? value : answer_decided(options, option);
 }
 

@@ -41,6 +41,7 @@ void auth_options_drop(struct auth_options *); /* NULL is fine */
 const char *auth_options_answer(const struct auth_options *, const char *option);
 bool auth_options_list_mechanism(const struct auth_options *, struct span name);
 bool auth_options_has_store(const struct auth_options *, const char *name); /* auxprop_plugin */
+bool auth_options_asks_daemon(const struct auth_options *); /* about a bare password */
 /* The name of a file in the folder of plugins. */
 bool auth_options_want_plugin(const struct auth_options *, const char *file);
 /* Whether the library that was initialised for one will do for the other: what plugins read when they are loaded is the same. */

@@ -33,12 +33,13 @@ struct exchange {
 	struct auth_options *options; /* that it began with */
 	sasl_conn_t *conn;
 	sasl_callback_t callbacks[CALLBACKS];
+	bool bare;     /* the client gives its password: the daemon may be asked about it */
 	bool login;    /* the mechanism is LOGIN: each response is a whole field */
 	bool named;    /* LOGIN: the name has been given, the password comes next */
 	bool captured; /* sasl->password is this exchange's */
-	bool unknown;  /* nobody of that name: whatever comes is refused */
-	bool content;  /* the library is; its last challenge has been sent */
-	bool refused;  /* a callback knows why */
+	bool unknown; /* nobody of that name, so whatever comes is refused; the daemon may know better */
+	bool content; /* the library is; its last challenge has been sent */
+	bool refused; /* a callback knows why */
 	enum auth_refusal why;
 	char authcid[CREDENTIAL_USER_MAX + 1];
 };
@@ -414,7 +415,10 @@ static bool login_field_acceptable(struct exchange *exchange, struct span field)
 /* After a call into the library, which takes a database that is not there for one without users. */
 static int exchange_note(struct exchange *exchange, int result)
 {
-	if (auth_library_took_decoy(exchange->sasl->library))
+	bool known_to_daemon =
+		result == SASL_OK && exchange->bare && auth_options_asks_daemon(exchange->options);
+
+	if (auth_library_took_decoy(exchange->sasl->library) && !known_to_daemon)
 		exchange->unknown = true;
 	if ((exchange->unknown || result == SASL_NOUSER) &&
 	    !auth_library_store_is_there(exchange->options))
@@ -536,6 +540,8 @@ static struct exchange *exchange_new(struct auth_sasl *sasl, struct auth_peer pe
 	exchange->slot.peer = peer;
 	exchange->slot.key = request->exchange;
 	exchange->login = request->type == AUTH_BEGIN && span_is(request->mechanism, "LOGIN");
+	exchange->bare = exchange->login || request->type == AUTH_CHECK ||
+			 span_is(request->mechanism, "PLAIN");
 	if (exchange_open(exchange, request))
 		return exchange;
 	exchange_free(exchange);

@@ -324,6 +324,30 @@ def test_a_daemon_that_is_away_is_no_wrong_password(daemon, tmp_path, certificat
             assert clients.log_in(wire, "imap", "alice", PASSWORDS["alice"]).startswith("l OK")
 
 
+def test_a_store_and_a_daemon_together(daemon, tmp_path, certificate, pools, users, context):
+    """Whoever one of them knows is in, by every way, in whatever order they are named; and a daemon that is away is no wrong password."""
+    daemon.users.update({"bob": "another", "alice": "another"})
+    daemon.users["postmaster"] = "of-the-daemon"    # unknown to the sasldb
+    for order in ("auxprop saslauthd", "saslauthd auxprop"):
+        how = auth(users.options() + f'pwcheck_method = "{order}"; saslauthd_path = "{daemon.path}";', MECHANISMS, "min = 1;")
+        with Postern(str(tmp_path), configuration(certificate, pools, how, workers=1)) as front:
+            for way in ("PLAIN", "LOGIN", None):
+                def attempt(user, password, way=way):
+                    with reach(front, "imap", context) as wire:
+                        return scram.log_in(wire, "imap", way, user, password) if way else clients.log_in(wire, "imap", user, password)
+                assert attempt("alice", PASSWORDS["alice"]).startswith("l OK")
+                assert attempt("alice", "another").startswith("l OK")
+                assert attempt("postmaster", "of-the-daemon").startswith("l OK")
+                for user in "alice", "postmaster", "nobody":
+                    assert attempt(user, "wrong").startswith(clients.REFUSED["imap"])
+                daemon.stop()
+                assert attempt("alice", PASSWORDS["alice"]).startswith("l OK")
+                assert attempt("postmaster", "of-the-daemon").startswith(clients.TEMPORARY["imap"])
+                daemon.start()
+            with reach(front, "imap", context) as wire:
+                assert scram.log_in(wire, "imap", "SCRAM-SHA-256", "postmaster", "of-the-daemon").startswith(clients.REFUSED["imap"])
+
+
 # ---- what -t finds
 
 def test_the_configuration_in_the_readme_is_accepted(tmp_path, certificate, users):
