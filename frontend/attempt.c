@@ -68,7 +68,7 @@ void attempt_response(struct session *s, struct span response)
 
 static void hold(struct session *s, unsigned milliseconds)
 {
-	s->held = true;
+	s->held = s->waited = true;
 	if (s->state != SESSION_DELAY)
 		session_enter(s, SESSION_DELAY);
 	session_restart_timer(s, milliseconds / 1000.0);
@@ -77,7 +77,7 @@ static void hold(struct session *s, unsigned milliseconds)
 void attempt_login(struct session *s)
 {
 	struct guess_view view = view_of(s);
-	bool waited = s->held;
+	bool waited = s->waited;
 	unsigned delay;
 
 	s->held = false;
@@ -120,7 +120,7 @@ unsigned attempt_delay(const struct session *s)
 	struct guess_view view = view_of(s);
 	unsigned delay = 0;
 
-	if (s->generation->config->auth.source != AUTH_SOURCE_BACKEND)
+	if (s->generation->config->auth.source != AUTH_SOURCE_BACKEND && !s->waited)
 		guess_check(&view, &s->attempt, false, &delay);
 	return delay;
 }

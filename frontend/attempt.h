@@ -19,7 +19,7 @@ void attempt_login(struct session *);
 /* SASL challenges or refuses whom the session knows by now, if it does. False: refused for now, and the client will be told that
  * in place of SASL's answer. */
 bool attempt_answered(struct session *);
-/* Milliseconds that a refused attempt has still to wait: where SASL decides it has not been held before. */
+/* Milliseconds that SASL's refusal, or its challenge to a name, has still to wait: where SASL decides, an attempt is not held before. */
 unsigned attempt_delay(const struct session *);
 
 /* The verdict. attempt_refused() is false when the very same was refused before: counted once. */

@@ -136,7 +136,7 @@ static void ask(struct session *s, const struct decision *d)
 
 	free(s->user); /* of an earlier attempt */
 	s->user = NULL;
-	s->verified = false;
+	s->verified = s->waited = false;
 	s->exchange = (struct auth_exchange) { s->id, s->exchange.serial + 1 };
 	request.exchange = s->exchange;
 	if (d->type == DECIDE_PASSWORD)
@@ -202,7 +202,9 @@ void preauth_delay_over(struct session *s)
 		attempt_login(s);
 		return;
 	}
-	back_to_dialogue(s, s->delayed, SPAN(""));
+	back_to_dialogue(s, s->delayed, s->challenge != NULL ? span_of(s->challenge) : SPAN(""));
+	free(s->challenge);
+	s->challenge = NULL;
 	if (s->auth_failures >= max)
 		session_farewell(s, FAREWELL_REFUSALS, "auth_failures");
 }
@@ -252,14 +254,30 @@ static void answer_identity(struct session *s, const struct auth_answer *answer)
 		preauth_temporary(s, "", "out of memory");
 }
 
-/* SCRAM's last one says already that the password was right. */
+/* SCRAM's last one says already that the password was right. So a challenge to somebody who is refused does not pass, and he who is to
+ * be delayed waits for the first that goes to his name. */
 static void answer_challenge(struct session *s, const struct auth_answer *answer)
 {
+	unsigned owed;
+
 	take_user(s, answer);
-	if (attempt_answered(s))
-		back_to_dialogue(s, VERDICT_CHALLENGE, answer->challenge);
-	else
+	if (!attempt_answered(s)) {
 		auth_client_cancel(s->worker->auth, s->exchange);
+		return;
+	}
+	owed = s->user != NULL ? attempt_delay(s) : 0;
+	if (owed == 0) {
+		back_to_dialogue(s, VERDICT_CHALLENGE, answer->challenge);
+		return;
+	}
+	s->challenge = strndup(answer->challenge.data, answer->challenge.len);
+	if (s->challenge == NULL) {
+		auth_client_cancel(s->worker->auth, s->exchange);
+		preauth_temporary(s, "", "out of memory");
+		return;
+	}
+	s->waited = true;
+	preauth_delay(s, VERDICT_CHALLENGE, owed);
 }
 
 static void answer_refused(struct session *s, enum auth_refusal refusal)

@@ -390,6 +390,8 @@ static void forget_login(struct session *s)
 		auth_client_cancel(s->worker->auth, s->exchange);
 	backend_login_abandon(s);
 	attempt_over(s);
+	free(s->challenge);
+	s->challenge = NULL;
 	if (s->dialogue != NULL)
 		dialogue_wipe(s->dialogue);
 	free(s->dialogue);

@@ -51,8 +51,10 @@ struct session {
 	bool plaintext_logged; /* the refusal before TLS is told once */
 	bool client_ended;     /* it has closed its side; nothing more will come */
 	unsigned refused_commands, auth_failures;
-	enum verdict delayed;         /* what SESSION_DELAY holds back */
-	bool held;                    /* in DELAY: the login itself is held back, not a reply */
+	enum verdict delayed; /* what SESSION_DELAY holds back */
+	char *challenge;      /* with it, when that is one */
+	bool held;            /* in DELAY: the login itself is held back, not a reply */
+	bool waited; /* this attempt has been delayed as the rules against guessing want it */
 	struct guess_attempt attempt; /* the latest */
 
 	struct address peer, local;

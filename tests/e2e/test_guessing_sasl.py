@@ -1,4 +1,6 @@
 """Guessing passwords where Cyrus SASL decides: the same rules hold, by every mechanism, and its verdict is told to nobody who is refused."""
+import time
+
 import pytest
 
 from conftest import MODES, PROTOCOLS
@@ -117,16 +119,17 @@ def assert_held(front, context, user, password, source, mechanism):
     with reach(front, context, source) as wire:
         if mechanism is None:
             wire.send("l LOGIN %s %s\r\n" % (user, password))
-        else:
-            assert mechanism == "PLAIN"
+        elif mechanism == "PLAIN":
             wire.send("l AUTHENTICATE PLAIN %s\r\n" % clients.plain(user, password))
+        else:    # it would tell its client right from wrong before the verdict
+            wire.send("l AUTHENTICATE %s %s\r\n" % (mechanism, clients.encoded(scram.Scram(mechanism, user, password).step(None))))
         assert wire.rest().startswith("* BYE")
 
 
 SOON = {"preauth_timeout": 2, "handshake_timeout": 1, "auth_timeout": 1, "backend_timeout": 1}
 
 
-@pytest.mark.parametrize("mechanism", ("PLAIN", None))
+@pytest.mark.parametrize("mechanism", ("PLAIN", None, "SCRAM-SHA-256"))
 def test_an_address_is_delayed_right_or_wrong(start, context, mechanism):
     front = start(ENDLESS + "delay_from = 3; user_delay_from = 0;", **SOON)
     assert attempt(front, context, "bob", PASSWORDS["bob"]).startswith("l OK")
@@ -148,6 +151,23 @@ def test_a_name_under_attack_is_delayed_only_where_the_user_has_not_been(start, 
     assert (told["scope"], told["answer"], told["count"], told["user"]) == ("user", "delay", "5", "alice")
     assert_held(front, context, "alice", RIGHT, "127.2.0.1", "PLAIN")
     assert_held(front, context, "alice", "wrong", "127.2.0.1", "PLAIN")
+    assert_held(front, context, "alice", "wrong", "127.2.0.1", "SCRAM-SHA-512")
     assert attempt(front, context, "bob", PASSWORDS["bob"], "127.2.0.1").startswith("l OK")
     for mechanism in MECHANISMS:
         assert attempt(front, context, "alice", RIGHT, THERE, mechanism).startswith("l OK")
+
+
+def test_a_delay_passes_once_for_each_attempt(start, context):
+    front = start("window = 3600; delay_from = 1; refuse_from = 0; user_delay_from = 0; delay_ms = 1000; delay_max_ms = 1000;")
+    guess(front, context, 1)
+
+    def timed(user, password, mechanism):
+        with reach(front, context, HERE) as wire:
+            began = time.monotonic()
+            answer = scram.log_in(wire, "imap", mechanism, user, password) if mechanism else clients.log_in(wire, "imap", user, password)
+            assert 1 <= time.monotonic() - began < 2, (mechanism, user)
+            return answer
+    for mechanism in ("PLAIN", "LOGIN", "SCRAM-SHA-256", None):
+        assert timed("alice", "wrong", mechanism).startswith(clients.REFUSED["imap"])
+    assert timed("bob", PASSWORDS["bob"], "SCRAM-SHA-256").startswith("l OK")
+    assert timed("alice", RIGHT, "PLAIN").startswith("l OK")
