@@ -5,6 +5,7 @@
 #include "frontend/account.h"
 #include "frontend/config_load.h"
 
+#include <errno.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #define SASLDB_USUAL   "/etc/sasldb2"
+#define DAEMON_USUAL   "/var/run/saslauthd/mux"
 #define LOG_LEVEL_MOST 5 /* of Cyrus SASL; beyond it passwords are written */
 
 static const struct config_named *find(const struct config *config, const char *name)
@@ -190,7 +192,20 @@ static void check_option(struct config_loader *loader, struct config_named *opti
 		complete_path(loader, option);
 }
 
-/* As the processes that will ask it. */
+/* Opens the file as the processes that will ask it: 0, or errno. -1: their user does not exist, which is a fault of its own. */
+static int try_as_asker(const struct config *config, const char *path)
+{
+	const char *user = account_auth_name(config);
+	const struct passwd *entry = user == NULL ? NULL : getpwnam(user);
+	struct account account = { 0 };
+
+	if (user != NULL && entry == NULL)
+		return -1;
+	if (entry != NULL)
+		account = (struct account) { entry->pw_uid, entry->pw_gid };
+	return account_try_read(&account, path);
+}
+
 static void check_sasldb(struct config_loader *loader)
 {
 	const struct config *config = loader->config;
@@ -198,28 +213,44 @@ static void check_sasldb(struct config_loader *loader)
 	const struct config_named *named = find(config, "sasldb_path");
 	const char *path = named != NULL ? named->value : SASLDB_USUAL;
 	const char *user = account_auth_name(config);
-	const struct passwd *entry = user == NULL ? NULL : getpwnam(user);
-	struct account account = { 0 };
 	struct stat status;
 	int error;
 
-	if (!has_word(stores, "sasldb") || (user != NULL && entry == NULL))
-		return; /* a user that does not exist is a fault of its own */
-	if (entry != NULL)
-		account = (struct account) { entry->pw_uid, entry->pw_gid };
-	error = account_try_read(&account, path);
+	if (!has_word(stores, "sasldb"))
+		return;
+	error = try_as_asker(config, path);
 	if (named != NULL)
 		stores = named;
-	if (error != 0)
+	if (error > 0)
 		config_error_at(loader, NULL, &stores->source,
 				"auth.sasl: %s cannot be read%s%s: %s", path,
 				user != NULL ? " by " : "", user != NULL ? user : "",
 				strerror(error));
-	else if (stat(path, &status) == 0 && (status.st_mode & (S_IROTH | S_IWOTH)))
+	else if (error == 0 && stat(path, &status) == 0 && (status.st_mode & (S_IROTH | S_IWOTH)))
 		config_warning_at(loader, NULL, &stores->source,
 				  "auth.sasl: everybody may read or change the passwords in %s "
 				  "(mode %04o): chmod 640",
 				  path, (unsigned)status.st_mode & 07777);
+}
+
+/* It may be started later, so this is no error. A socket that could be opened if it were a file says ENXIO. */
+static void check_daemon(struct config_loader *loader)
+{
+	const struct config *config = loader->config;
+	const struct config_named *methods = find(config, "pwcheck_method");
+	const struct config_named *named = find(config, "saslauthd_path");
+	const char *path = named != NULL ? named->value : DAEMON_USUAL;
+	const char *user = account_auth_name(config);
+	int error;
+
+	if (!has_word(methods, "saslauthd"))
+		return;
+	error = try_as_asker(config, path);
+	if (error > 0 && error != ENXIO)
+		config_warning_at(loader, NULL, named != NULL ? &named->source : &methods->source,
+				  "auth.sasl: saslauthd cannot be reached at %s%s%s: %s", path,
+				  user != NULL ? " by " : "", user != NULL ? user : "",
+				  strerror(error));
 }
 
 static void check_sasl(struct config_loader *loader)
@@ -237,6 +268,7 @@ static void check_sasl(struct config_loader *loader)
 	for (size_t i = 0; i < config->auth.sasl.count; i++)
 		check_option(loader, &config->auth.sasl.items[i]);
 	check_sasldb(loader);
+	check_daemon(loader);
 }
 
 /* ---- processes ---- */

@@ -388,3 +388,17 @@ def test_the_check_looks_with_the_eyes_of_the_auth_user(tmp_path, certificate, p
     finally:
         os.chown(users.path, pwd.getpwnam("nobody").pw_uid, -1)
     assert check(path)[0] == 0
+
+
+@pytest.mark.skipif(not stores.is_root(), reason="needs another user")
+def test_the_check_warns_of_a_daemon_that_the_auth_user_cannot_reach(daemon, tmp_path, certificate, pools):
+    path = tmp_path / "postern.conf"
+    path.write_text(configuration(certificate, pools, auth(f'pwcheck_method = "saslauthd"; saslauthd_path = "{daemon.path}";', ("PLAIN",))).text())
+    status, output = check(path)
+    assert status == 0 and "saslauthd" not in output, output
+    os.chmod(os.path.dirname(daemon.path), 0o710)
+    status, output = check(path)
+    assert status == 0 and f"warning: auth.sasl: saslauthd cannot be reached at {daemon.path} by nobody: Permission denied" in output, output
+    daemon.stop()
+    os.chmod(os.path.dirname(daemon.path), 0o755)
+    assert f"saslauthd cannot be reached at {daemon.path} by nobody: No such file" in check(path)[1]

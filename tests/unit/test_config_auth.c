@@ -11,7 +11,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#define STORE "auxprop_plugin = \"sasldb\"; sasldb_path = \"users.db\";"
+#define STORE  "auxprop_plugin = \"sasldb\"; sasldb_path = \"users.db\";"
+#define DAEMON "saslauthd_path = \"users.db\";"
 
 struct fault_case {
 	const char *text;
@@ -25,8 +26,9 @@ static const struct fault_case cases[] = {
 	{ "auth: { source = \"sasl\"; mechanisms = ( \"SCRAM-SHA-256\", \"PLAIN\" ); sasl: { " STORE
 	  " log_level = 3; auto_transition = false; sql_select = \"SELECT %p\"; }; };",
 	  -1, NULL },
-	{ "auth: { source = \"sasl\"; sasl: { pwcheck_method = \"saslauthd\"; }; };", -1, NULL },
-	{ "auth: { source = \"sasl\"; sasl: { pwcheck_method = \"saslauthd auxprop\"; " STORE
+	{ "auth: { source = \"sasl\"; sasl: { pwcheck_method = \"saslauthd\"; " DAEMON " }; };", -1,
+	  NULL },
+	{ "auth: { source = \"sasl\"; sasl: { pwcheck_method = \"saslauthd auxprop\"; " STORE DAEMON
 	  " }; };",
 	  -1, NULL },
 	{ "auth: { source = \"sasl\"; mechanisms = ( \"GSSAPI\" ); sasl: { " STORE " }; };", -1,
@@ -62,10 +64,14 @@ static const struct fault_case cases[] = {
 	{ "auth: { source = \"sasl\"; sasl: { " STORE
 	  " }; mechanisms = ( \"PLAIN\",\n\"PLAIN\" ); };",
 	  1, "named twice" },
-	{ "auth: { source = \"sasl\"; sasl: { pwcheck_method = \"saslauthd\"; }; mechanisms = (\n"
+	{ "auth: { source = \"sasl\"; sasl: { pwcheck_method = \"saslauthd\"; " DAEMON
+	  " }; mechanisms = (\n"
 	  "\"SCRAM-SHA-256\" ); };",
 	  1, "needs auth.sasl.auxprop_plugin" },
 	/* options of the library */
+	{ "auth: { source = \"sasl\"; sasl: { pwcheck_method = \"saslauthd\";\nsaslauthd_path = "
+	  "\"none\"; }; };",
+	  1, "saslauthd cannot be reached at" },
 	{ "auth: { source = \"sasl\"; sasl: { " STORE "\nmech_list = \"PLAIN\"; }; };", 1,
 	  "it is auth.mechanisms" },
 	{ "auth: { source = \"sasl\"; sasl: {\npwcheck_method = \"auxprop\"; }; };", 1,
