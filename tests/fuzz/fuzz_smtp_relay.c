@@ -169,7 +169,9 @@ static void hears_command(struct model *model)
 		if (model->chunk_left > 0)
 			model->hears = HEARS_CHUNK;
 	}
-	if (span_is(line, "RSET") || span_begins(line, "EHLO") || span_begins(line, "HELO"))
+	/* MAIL passes behind a chunk that was refused, of which nothing is left. */
+	if (span_is(line, "RSET") || span_begins(line, "MAIL") || span_begins(line, "EHLO") ||
+	    span_begins(line, "HELO"))
 		model->of_backend.after_cr = false;
 }
 
