@@ -86,7 +86,7 @@ static bool take_commands(struct session *s)
 	used = smtp_relay_client(s->relay, len > 0 ? buffer_data(&s->client_in) : "", len, &backend,
 				 &client, &event);
 	buffer_consume(&s->client_in, used);
-	if (event != SMTP_RELAY_CUT && transport_is_open(&s->backend))
+	if (event == SMTP_RELAY_GO_ON && transport_is_open(&s->backend))
 		write_all(&s->backend, &backend);
 	write_all(&s->client, &client);
 	obey(s, event);

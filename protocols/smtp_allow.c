@@ -81,6 +81,7 @@ const char *smtp_allow(struct span line, const struct smtp_params_rules *rules,
 	struct smtp_command command;
 	const struct command *row;
 	const struct form *form;
+	const char *refusal;
 
 	if (!smtp_command_parse(line, &command))
 		return "500 5.5.2 Syntax error\r\n";
@@ -94,7 +95,10 @@ const char *smtp_allow(struct span line, const struct smtp_params_rules *rules,
 					: "502 5.5.1 Command not available\r\n";
 	out->verb = row->name;
 	out->owed = form->owed;
-	return take_arguments(form->arguments, command.args, rules, out);
+	refusal = take_arguments(form->arguments, command.args, rules, out);
+	if (out->params.binary)
+		out->owed = SMTP_OWED_BINARY;
+	return refusal;
 }
 
 bool smtp_allowed_write(const struct smtp_allowed *allowed, struct output *backend)

@@ -13,10 +13,11 @@
 enum smtp_owed_type {
 	SMTP_OWED_OWN,     /* our own words; the backend is not asked */
 	SMTP_OWED_REPLY,   /* the backend's, as it comes */
+	SMTP_OWED_BINARY,  /* the same; 2xx makes the transaction's message a binary one */
 	SMTP_OWED_EHLO,    /* the backend's, rewritten */
-	SMTP_OWED_HELO,    /* the same */
+	SMTP_OWED_HELO,    /* as EHLO */
 	SMTP_OWED_DATA,    /* 354, or no message */
-	SMTP_OWED_CONVERT, /* the same, but the client said BDAT: of 354 it hears nothing */
+	SMTP_OWED_CONVERT, /* as DATA, but the client said BDAT: of 354 it hears nothing */
 	SMTP_OWED_CHUNK,   /* what becomes of a chunk */
 	SMTP_OWED_MESSAGE, /* what becomes of the message just ended */
 	SMTP_OWED_QUIT,    /* whatever it is, the client hears 221 */

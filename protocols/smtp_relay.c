@@ -86,6 +86,8 @@ static enum smtp_relay_event settle(struct smtp_relay *relay)
 {
 	bool cut = relay->doomed && !relay->cut && !smtp_queue_awaits(&relay->owed);
 
+	if (cut)
+		relay->reply = (struct smtp_reply) { 0 }; /* its other lines never come */
 	relay->cut = relay->cut || cut;
 	if (relay->mode == MODE_CLOSED)
 		return SMTP_RELAY_CLOSE;

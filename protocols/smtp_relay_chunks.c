@@ -163,13 +163,17 @@ static void end_chunk(struct smtp_relay *relay, struct output *backend, struct o
 size_t smtp_relay_pass_chunk(struct smtp_relay *relay, const char *data, size_t len,
 			     struct output *backend, struct output *client)
 {
+	const struct output before = *backend;
 	size_t used;
 
 	if (!smtp_bdat_pass(&relay->bdat, data, len, backend, &used)) {
 		spoil(relay, !relay->bdat.convert, client);
 		return used;
 	}
-	if (smtp_relay_count(relay, used, client) && relay->bdat.left == 0)
+	if (!smtp_relay_count(relay, used, client))
+		*backend =
+			before; /* it may be the last octet, and the client hears that it did not pass */
+	else if (relay->bdat.left == 0)
 		end_chunk(relay, backend, client);
 	return used;
 }

@@ -30,7 +30,6 @@ static void note_transaction(struct smtp_relay *relay, const struct smtp_allowed
 	if (span_is(verb, "RSET") || span_is(verb, "MAIL") || allowed->owed == SMTP_OWED_EHLO ||
 	    allowed->owed == SMTP_OWED_HELO)
 		smtp_relay_forget_series(relay);
-	relay->binary = relay->binary || allowed->params.binary;
 }
 
 /* RFC 3030 2, 3: DATA and BDAT do not mix, and binary octets have no place in DATA. */
@@ -78,7 +77,7 @@ static void take_command_after_cut(struct smtp_relay *relay, struct span line,
 	if (smtp_command_parse(line, &command) && span_is(command.verb, "QUIT"))
 		smtp_relay_say_last(relay, SMTP_REPLY_BYE, "client_quit", client);
 	else
-		smtp_relay_say_last(relay, SMTP_REPLY_AGAIN, "bad_message", client);
+		smtp_relay_say_last(relay, SMTP_REPLY_AGAIN, relay->cut_reason, client);
 }
 
 void smtp_relay_doom(struct smtp_relay *relay, const char *reason)

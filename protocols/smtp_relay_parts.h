@@ -53,7 +53,7 @@ struct smtp_relay {
 	struct smtp_data data;
 	enum smtp_series series;
 	unsigned series_number;
-	bool binary; /* the transaction's message */
+	bool binary; /* the transaction's message, as the backend accepted it */
 	struct smtp_bdat bdat;
 	uint64_t octets;    /* of the message under way, as sent on */
 	uint64_t swallowed; /* octets of the line or message being swallowed */

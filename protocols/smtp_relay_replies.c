@@ -78,6 +78,7 @@ static bool is_answer(enum smtp_owed_type type, unsigned code)
 	case SMTP_OWED_HELO:
 		return code == 250 || is_refusal(code);
 	case SMTP_OWED_REPLY:
+	case SMTP_OWED_BINARY:
 	case SMTP_OWED_MESSAGE:
 	case SMTP_OWED_CHUNK:
 		return code < 300 || is_refusal(code);
@@ -136,6 +137,12 @@ static bool deliver(struct smtp_relay *relay, const struct smtp_reply *reply, bo
 		relay->data = (struct smtp_data) { false };
 		relay->octets = 0;
 		relay->in_message = last;
+		return true;
+	case SMTP_OWED_BINARY:
+		/* Refused, as a MAIL inside a transaction is, it must not open another message's octets to any byte. */
+		if (!pass_reply(relay, reply, last, MODE_COMMANDS, client))
+			return false;
+		relay->binary = last && !is_refusal(reply->code);
 		return true;
 	case SMTP_OWED_CONVERT:
 		return deliver_to_converted(relay, reply, last, client);

@@ -229,14 +229,20 @@ static void binary_octets_pass_where_binary_is_offered(void **state)
 	static const struct play binary_plays[] = {
 		{ "any octet",
 		  { C("MAIL FROM:<a@b> BODY=binarymime\r\nBDAT 4\r\n\n\r\n\rBDAT 2 LAST\r\n.\r"),
-		    B("250 1\r\n250 2\r\n250 3\r\n"), C("BDAT 1 LAST\r\n\n") },
+		    B("250 1\r\n"), B("250 2\r\n250 3\r\n"), C("BDAT 1 LAST\r\n\n") },
 		  "MAIL FROM:<a@b> BODY=binarymime\r\nBDAT 4\r\n\n\r\n\rBDAT 2 LAST\r\n.\rBDAT 1 "
 		  "LAST\r\n",
 		  "250 1\r\n250 2\r\n250 3\r\n" SPOILT,
 		  CUT },
+		{ "not for a MAIL that is refused",
+		  { C("MAIL FROM:<a@b>\r\nMAIL FROM:<a@b> BODY=BINARYMIME\r\nBDAT 3\r\na\nb"),
+		    B("250 1\r\n503 nested\r\n") },
+		  "MAIL FROM:<a@b>\r\nMAIL FROM:<a@b> BODY=BINARYMIME\r\nBDAT 3\r\na",
+		  "250 1\r\n503 nested\r\n" SPOILT,
+		  CUT },
 		{ "not by DATA",
 		  { C("MAIL FROM:<a@b> BODY=BINARYMIME\r\nDATA\r\nRSET\r\nDATA\r\n"),
-		    B("250 1\r\n250 2\r\n354 go\r\n") },
+		    B("250 1\r\n"), B("250 2\r\n354 go\r\n") },
 		  "MAIL FROM:<a@b> BODY=BINARYMIME\r\nRSET\r\nDATA\r\n",
 		  "250 1\r\n503 5.5.1 A binary message needs BDAT\r\n250 2\r\n354 go\r\n",
 		  OPEN },
@@ -455,6 +461,54 @@ static void a_message_far_over_the_size_ends_the_session(void **state)
 	}
 }
 
+/* The client hears that it did not pass, so the octet that completes it must not. */
+static void a_message_far_over_the_size_is_not_completed(void **state)
+{
+	const struct smtp_relay_settings settings = { "front.example", chunking, 200, 300 };
+	const size_t octets = 1301;
+	static struct rig rig;
+	char text[2000];
+
+	memset(text, 'x', sizeof(text));
+	memcpy(text, "BDAT 1301 LAST\r\n", 16);
+	rig_open_with(&rig, &settings, &able);
+	take(&rig, &(struct step) { 'C', text, 16 + octets }, 16 + octets);
+	assert_true(rig.closed);
+	assert_string_equal(smtp_relay_reason(rig.relay), "too_big");
+	assert_true(rig.to_backend.len < 16 + octets);
+	smtp_relay_free(rig.relay);
+}
+
+static void the_log_is_told_that_a_message_was_aborted(void **state)
+{
+	static const struct step steps[] = { C("BDAT 1\r\na"), B("354 go\r\n"),
+					     C("RSET\r\nNOOP\r\n") };
+	const struct smtp_relay_settings settings = { "front.example", chunking, 200, 300 };
+	static struct rig rig;
+
+	rig_open_with(&rig, &settings, &usual);
+	for (size_t i = 0; i < 3; i++)
+		take(&rig, &steps[i], 100);
+	assert_true(rig.closed);
+	assert_string_equal(smtp_relay_reason(rig.relay), "message_aborted");
+	smtp_relay_free(rig.relay);
+}
+
+/* What a backend had begun to say before it was cut is awaited by nobody. */
+static void half_a_reply_does_not_outlive_the_cut(void **state)
+{
+	static const struct step steps[] = { C("BDAT 9\r\na"), B("452-wait\r\n"), C("\nbcdefgh") };
+	const struct smtp_relay_settings settings = { "front.example", chunking, 200, 300 };
+	static struct rig rig;
+
+	rig_open_with(&rig, &settings, &able);
+	for (size_t i = 0; i < 3; i++)
+		take(&rig, &steps[i], 100);
+	assert_true(rig.cut);
+	assert_true(smtp_relay_idle(rig.relay));
+	smtp_relay_free(rig.relay);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -470,6 +524,9 @@ int main(void)
 		cmocka_unit_test(a_message_is_under_way_until_its_last_octet),
 		cmocka_unit_test(a_chunk_larger_than_any_buffer_is_streamed),
 		cmocka_unit_test(a_message_far_over_the_size_ends_the_session),
+		cmocka_unit_test(a_message_far_over_the_size_is_not_completed),
+		cmocka_unit_test(the_log_is_told_that_a_message_was_aborted),
+		cmocka_unit_test(half_a_reply_does_not_outlive_the_cut),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
