@@ -121,7 +121,8 @@ static bool read_backend(struct session *s)
 	case TRANSPORT_AGAIN:
 		return false;
 	default:
-		if (buffer_len(&s->backend_in) == 0 || !take_replies(s))
+		/* What it said before may be the end of the session already, also where no byte of it was used. */
+		if (!take_replies(s) && s->state == SESSION_RELAY)
 			backend_gone(s);
 		return s->state == SESSION_RELAY;
 	}

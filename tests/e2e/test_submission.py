@@ -1,4 +1,7 @@
 """Submission after login: what reaches the store, and what never does. The recording store is as gullible as they come."""
+import contextlib
+import socket
+import time
 import uuid
 
 import pytest
@@ -308,6 +311,29 @@ def test_a_store_that_closes_in_mid_message_costs_the_client_its_message_and_no_
     answer = wire.rest()
     assert answer.startswith("421 4.3.2"), answer
     assert "250" not in answer
+
+
+class MutteringStore(liars.SubmissionStore):
+    """Begins a reply to nothing right after the login."""
+
+    def log_in(self, talk, line):
+        super().log_in(talk, line)
+        talk.send("421 half a line")
+        talk.rest()
+
+
+def test_a_store_that_closes_while_our_last_words_wait_for_room(front, fake, context):
+    """More refusals than one output holds, and the last words behind them: the store's end comes at every moment between."""
+    fake.forget()
+    fake.script = MutteringStore(None)
+    for attempt in range(60):
+        with clients.enter(front.port("submission", "implicit"), "submission", "implicit", context, "alice", "x") as wire:
+            wire.send("FOO\r\n" * 541 + "X\n")
+            time.sleep(attempt * 25e-6)
+            with contextlib.suppress(OSError):    # the session may have ended by itself
+                fake.conversations[-1].socket.shutdown(socket.SHUT_RDWR)
+            wire.rest()
+    assert not front.events("child_died")
 
 
 def test_mail_before_login_is_refused(front, context, store):
