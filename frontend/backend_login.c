@@ -55,6 +55,22 @@ static void server_failed(struct session *s, const char *reason)
 		log_health(s, true, reason);
 }
 
+/* A number for the user: nobody can choose one that is another's. */
+static uint64_t user_number(const struct session *s)
+{
+	const struct span user = s->credential->user;
+
+	return hash_bytes(shared_key(s->worker->shared), user.data, user.len) | 1;
+}
+
+/* What fails behind the credential may be this user's own trouble (his mailbox, his quota), so one user alone moves nobody else. */
+static void login_failed(struct session *s, const char *reason)
+{
+	if (!s->login->credential_sent ||
+	    backends_doubted(&s->pool->backends, &s->server, user_number(s)))
+		server_failed(s, reason);
+}
+
 static void server_worked(struct session *s)
 {
 	if (backends_worked(&s->pool->backends, &s->server) &&
@@ -146,7 +162,7 @@ static bool try_next(struct session *s, const char *why)
 {
 	bool left = another_is_left(s);
 
-	server_failed(s, why);
+	login_failed(s, why);
 	if (!left)
 		return false;
 	transport_close(&s->backend);

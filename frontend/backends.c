@@ -75,6 +75,7 @@ void backends_inherit(struct backends *backends, const struct backends *earlier)
 		target->health = old->health;
 		target->suspect = old->suspect;
 		target->held = old->held;
+		target->doubt = old->doubt;
 	}
 }
 
@@ -93,8 +94,11 @@ bool backends_publish(struct backends *backends, const struct published_pool *wo
 		if (said->server >= backends->config->servers.count ||
 		    !backends_allow(backends->config, &said->address))
 			continue;
-		*target = (struct backend_target) { said->server, said->address, said->health,
-						    old && old->suspect, old ? old->held : 0 };
+		if (old != NULL)
+			*target = *old;
+		target->server = said->server;
+		target->address = said->address;
+		target->health = said->health;
 		/* it has come back: the failure that we saw was before that */
 		if (old && old->health == HEALTH_DOWN && said->health == HEALTH_UP)
 			target->suspect = false;
@@ -119,13 +123,25 @@ bool backends_failed(struct backends *backends, const struct address *address, d
 	return news;
 }
 
+bool backends_doubted(struct backends *backends, const struct address *address, uint64_t user)
+{
+	struct backend_target *target = find(backends, address);
+	bool counts = target != NULL && target->doubt != 0 && target->doubt != user;
+
+	if (target != NULL)
+		target->doubt = user;
+	return counts;
+}
+
 bool backends_worked(struct backends *backends, const struct address *address)
 {
 	struct backend_target *target = find(backends, address);
 	bool news = target != NULL && target->suspect;
 
-	if (target != NULL)
+	if (target != NULL) {
 		target->suspect = false;
+		target->doubt = 0;
+	}
 	return news;
 }
 
@@ -136,34 +152,34 @@ static void choose(struct backend_plan *plan, const struct backends *backends,
 	plan->choices[plan->count++].address = target->address;
 }
 
-/* Whether it is tried in its turn. One that failed a while ago is tried by this login, and meanwhile by no other. */
-static bool in_turn(struct backend_target *target, double now, double retry)
+enum turn { TURN_ITS_OWN, TURN_HELD, TURN_LAST };
+
+/* When it is tried. One that failed a while ago is tried in its own turn by this login, and meanwhile by no other. */
+static enum turn turn_of(struct backend_target *target, double now, double retry)
 {
 	if (target->health == HEALTH_DOWN)
-		return false;
+		return TURN_LAST;
 	if (!target->suspect)
-		return true;
+		return TURN_ITS_OWN;
 	if (target->held > now)
-		return false;
+		return TURN_HELD;
 	target->held = now + retry;
-	return true;
+	return TURN_ITS_OWN;
 }
 
 struct backend_plan *backends_plan(struct backends *backends, double now, double retry)
 {
 	struct backend_plan *plan =
 		calloc(1, sizeof(*plan) + backends->count * sizeof(plan->choices[0]));
-	bool chosen[CONFIG_SERVERS_MAX + 1] = { false };
+	enum turn turns[CONFIG_SERVERS_MAX + 1];
 
 	if (plan == NULL)
 		return NULL;
-	for (size_t i = 0; i < backends->count; i++) {
-		chosen[i] = in_turn(&backends->targets[i], now, retry);
-		if (chosen[i])
-			choose(plan, backends, &backends->targets[i]);
-	}
 	for (size_t i = 0; i < backends->count; i++)
-		if (!chosen[i])
-			choose(plan, backends, &backends->targets[i]);
+		turns[i] = turn_of(&backends->targets[i], now, retry);
+	for (enum turn turn = TURN_ITS_OWN; turn <= TURN_LAST; turn++)
+		for (size_t i = 0; i < backends->count; i++)
+			if (turns[i] == turn)
+				choose(plan, backends, &backends->targets[i]);
 	return plan;
 }

@@ -14,6 +14,8 @@ struct backend_target {
 	enum health health; /* as the monitor said */
 	bool suspect;       /* a login failed there, and none has worked since */
 	double held;        /* loop time until when it is tried after the others */
+	uint64_t
+		doubt; /* whose login failed there last behind its credential; 0: none, or one has worked since */
 };
 
 struct backends {
@@ -36,6 +38,9 @@ bool backends_publish(struct backends *, const struct published_pool *);
 
 /* A login failed there for a cause of the server's own: it is tried last until `until`. True when that is news. */
 bool backends_failed(struct backends *, const struct address *, double until);
+/* It failed behind the credential of that user (a number that stands for him, never 0), which may be about him alone: it counts
+ * against the server when it befalls two different users and no login works in between. True when it counts. */
+bool backends_doubted(struct backends *, const struct address *, uint64_t user);
 /* It works. True when that is news. */
 bool backends_worked(struct backends *, const struct address *);
 
@@ -48,7 +53,7 @@ struct backend_plan {
 	} choices[];
 };
 
-/* Those that are down or held come last. `retry`: seconds for which a server that failed is left to this one login to try first.
+/* Those that are held come behind the others, and those that are down last. `retry`: seconds for which a server that failed is left to this one login to try first.
  * The caller frees it; NULL without memory. */
 struct backend_plan *backends_plan(struct backends *, double now, double retry);
 

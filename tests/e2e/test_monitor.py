@@ -193,7 +193,23 @@ def test_after_the_credential_there_is_no_second_try(launch_once, context):
         assert log_in(front, "pop3", context).startswith(clients.TEMPORARY["pop3"])
         first.wait_ended()
         assert not second.conversations
-        assert log_in(front, "pop3", context).startswith("+OK"), "it is tried last now"
+
+
+@pytest.mark.parametrize("protocol", ("submission", "imap", "pop3"))
+def test_one_user_s_trouble_moves_nobody_else_and_two_users_trouble_is_the_server_s(launch_once, context, protocol):
+    store = {"imap": liars.ImapStore, "pop3": liars.Pop3Store, "submission": liars.SubmissionStore}[protocol]
+    trouble = {"imap": "[UNAVAILABLE] not now", "pop3": "-ERR [X] not now", "submission": "454 4.3.0 not now"}[protocol]
+    with liars.Fake(store({b"carol": USERS["carol"].encode()}, refuse=trouble)) as first, liars.Fake(store(None)) as second:
+        front = launch_once(limits=FAST, workers=1, **{protocol: pool(protocol, first.port, second.port)})
+        for _ in range(3):
+            assert log_in(front, protocol, context).startswith(clients.TEMPORARY[protocol])
+        assert log_in(front, protocol, context, "carol").startswith(clients.ACCEPTED[protocol])
+        assert log_in(front, protocol, context, "bob").startswith(clients.TEMPORARY[protocol])
+        assert not second.conversations and not front.events("backend_down")
+        assert log_in(front, protocol, context).startswith(clients.TEMPORARY[protocol])
+        assert front.wait_event("backend_down")["backend"].endswith(":%d" % first.port)
+        assert log_in(front, protocol, context).startswith(clients.ACCEPTED[protocol]), "it is tried last now"
+        assert second.conversations
 
 
 # ---- the monitor's own life

@@ -235,6 +235,36 @@ static void a_server_that_failed_is_held_back_and_then_tried_by_one_login_at_a_t
 	backends_cleanup(&backends);
 }
 
+static void who_is_held_comes_before_who_is_down(void **state)
+{
+	struct published_pool word = word_of(HEALTH_DOWN, HEALTH_UP, HEALTH_UP);
+	struct backends backends;
+
+	assert_int_equal(backends_init(&backends, &pool_config), 0);
+	assert_true(backends_publish(&backends, &word));
+	assert_true(backends_failed(&backends, &servers[1].address, 10));
+	assert_true(backends_failed(&backends, &servers[2].address, 10));
+	assert_string_equal(order(&backends, 1), "2 3 1");
+	backends_cleanup(&backends);
+}
+
+static void one_user_s_failures_are_no_word_about_the_server(void **state)
+{
+	const struct address *first = &servers[0].address;
+	struct published_pool word = word_of(HEALTH_UP, HEALTH_UP, HEALTH_UP);
+	struct backends backends;
+
+	assert_int_equal(backends_init(&backends, &pool_config), 0);
+	assert_false(backends_doubted(&backends, first, 7));
+	assert_false(backends_doubted(&backends, first, 7));
+	backends_worked(&backends, first);
+	assert_false(backends_doubted(&backends, first, 8));
+	assert_true(backends_publish(&backends, &word)); /* does not make it forget */
+	assert_false(backends_doubted(&backends, &servers[1].address, 9));
+	assert_true(backends_doubted(&backends, first, 9));
+	backends_cleanup(&backends);
+}
+
 static void coming_back_up_ends_the_hold_and_merely_being_up_does_not(void **state)
 {
 	struct published_pool up = word_of(HEALTH_UP, HEALTH_UP, HEALTH_UP);
@@ -344,6 +374,9 @@ int main(void)
 		cmocka_unit_test_setup(
 			a_server_that_failed_is_held_back_and_then_tried_by_one_login_at_a_time,
 			make_config),
+		cmocka_unit_test_setup(who_is_held_comes_before_who_is_down, make_config),
+		cmocka_unit_test_setup(one_user_s_failures_are_no_word_about_the_server,
+				       make_config),
 		cmocka_unit_test_setup(coming_back_up_ends_the_hold_and_merely_being_up_does_not,
 				       make_config),
 		cmocka_unit_test_setup(
