@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define FAREWELL_SECONDS 2.0 /* for the server to hang up after our goodbye */
-#define TURN_STEPS       16  /* then others get their turn; a server that talks on wakes us again */
+#define TURN_STEPS       16  /* then others get their turn */
 
 enum probe_state { PROBE_BEGIN, PROBE_CONNECT, PROBE_TLS, PROBE_TALK, PROBE_FAREWELL };
 
@@ -224,9 +224,10 @@ static void run_probe(struct probe_run *run)
 		if (result != STEP_OVER)
 			transport_flush(&run->transport); /* its failure shows when it is read */
 	}
+	/* What TLS has already taken from the socket would not wake us: that we could write does, in the next turn. */
 	if (result != STEP_OVER)
 		transport_wait(&run->transport, run->state != PROBE_CONNECT,
-			       run->state == PROBE_CONNECT);
+			       run->state == PROBE_CONNECT || result == STEP_MORE);
 }
 
 static void ready(struct ev_loop *loop, ev_io *io, int events)

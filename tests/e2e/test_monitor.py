@@ -145,6 +145,21 @@ def test_servers_are_asked_over_tls(launch_once, authority, certificate, mode):
             fake.close()
 
 
+def test_a_server_that_sends_each_line_as_a_tls_record_is_up(launch_once, authority, certificate):
+    def capable(talk):
+        talk.socket.sendall(b"+OK\r\n")
+        talk.line()
+        for line in ("+OK", *("X-%d" % number for number in range(200)), "TOP", "."):
+            talk.socket.sendall(line.encode() + b"\r\n")
+        talk.rest()
+    with liars.Fake(capable, (certificate.chain, certificate.key), implicit=True) as fake:
+        front = launch_once(limits=FAST, monitor=SELDOM,
+                            pop3=Backend("pop3", fake.port, tls="implicit", extra='ca = "%s";' % authority.certificate))
+        wait_for(lambda: front.events("backend_up") + front.events("backend_down"), "the first look")
+        assert not front.events("backend_down")
+        assert front.events("backend_up")[0]["capabilities"] == "TOP"
+
+
 # ---- several servers
 
 @pytest.mark.parametrize("protocol", ("submission", "imap", "pop3"))
