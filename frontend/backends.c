@@ -31,7 +31,8 @@ int backends_init(struct backends *backends, const struct config_pool *config)
 {
 	*backends = (struct backends) { .config = config };
 	state_extensions(backends);
-	backends->targets = calloc(config->servers.count + 1, sizeof(*backends->targets));
+	backends->targets =
+		calloc(config->servers.count + CONFIG_SERVERS_MAX, sizeof(*backends->targets));
 	if (backends->targets == NULL)
 		return -1;
 	for (size_t i = 0; i < config->servers.count; i++) {
@@ -58,6 +59,33 @@ static void take_extensions(struct backends *backends, bool known, struct extens
 		backends->extensions = extensions;
 }
 
+static void insert(struct backends *backends, const struct backend_target *new)
+{
+	size_t place = backends->count++;
+
+	for (; place > 0 && backends->targets[place - 1].server > new->server; place--)
+		backends->targets[place] = backends->targets[place - 1];
+	backends->targets[place] = *new;
+}
+
+/* A name that does not resolve keeps the addresses that it had. */
+static void inherit_addresses(struct backends *backends, size_t index,
+			      const struct backends *earlier)
+{
+	const struct config_server *server = &backends->config->servers.items[index];
+
+	for (size_t i = 0; i < earlier->count && backends->count < CONFIG_SERVERS_MAX; i++) {
+		struct backend_target target = earlier->targets[i];
+
+		if (!config_server_same_name(server,
+					     &earlier->config->servers.items[target.server]) ||
+		    !backends_allow(backends->config, &target.address))
+			continue;
+		target.server = index;
+		insert(backends, &target);
+	}
+}
+
 void backends_inherit(struct backends *backends, const struct backends *earlier)
 {
 	if (strcmp(backends->config->name, earlier->config->name) != 0 ||
@@ -77,12 +105,16 @@ void backends_inherit(struct backends *backends, const struct backends *earlier)
 		target->held = old->held;
 		target->doubt = old->doubt;
 	}
+	for (size_t i = 0; i < backends->config->servers.count; i++)
+		if (backends->config->servers.items[i].address.len == 0)
+			inherit_addresses(backends, i, earlier);
 }
 
 bool backends_publish(struct backends *backends, const struct published_pool *word)
 {
 	struct backend_target *targets = calloc(word->count + 1, sizeof(*targets));
 	size_t count = 0;
+	bool kept = false;
 
 	if (targets == NULL)
 		return false;
@@ -96,18 +128,25 @@ bool backends_publish(struct backends *backends, const struct published_pool *wo
 			continue;
 		if (old != NULL)
 			*target = *old;
+		kept |= old != NULL;
 		target->server = said->server;
 		target->address = said->address;
-		target->health = said->health;
+		if (said->health != HEALTH_UNKNOWN)
+			target->health = said->health;
 		/* it has come back: the failure that we saw was before that */
 		if (old && old->health == HEALTH_DOWN && said->health == HEALTH_UP)
 			target->suspect = false;
 		count++;
 	}
+	if (count == 0) { /* its names have no address yet */
+		free(targets);
+		return false;
+	}
 	free(backends->targets);
 	backends->targets = targets;
 	backends->count = count;
-	take_extensions(backends, word->known, word->extensions);
+	if (word->known || !kept)
+		take_extensions(backends, word->known, word->extensions);
 	return true;
 }
 

@@ -1,5 +1,6 @@
 /* backends - what a worker knows of the servers of one pool: their addresses, who is down, what they can do.
- * Invariants: begins with what the configuration resolved; the monitor's word replaces it whole; an address is only used where the
+ * Invariants: begins with what the configuration resolved; the monitor's word replaces it, but what a monitor that has just begun
+ * does not know yet takes nothing away; an address is only used where the
  * pool allows it (clear text leaves loopback only with plaintext_ok), wherever it came from. A login works on a plan of its
  * own, a copy, so that nothing moves under it.
  */
@@ -31,7 +32,7 @@ bool backends_allow(const struct config_pool *, const struct address *);
 
 int backends_init(struct backends *, const struct config_pool *); /* 0, or -1 without memory */
 void backends_cleanup(struct backends *);
-/* Takes over what an earlier configuration's pool of the same name had learned. */
+/* Takes over what an earlier configuration's pool of the same name had learned; also the addresses of a name that has none now. */
 void backends_inherit(struct backends *, const struct backends *earlier);
 /* Takes the monitor's word. False without memory, or when it fits this pool in no way; then nothing has changed. */
 bool backends_publish(struct backends *, const struct published_pool *);

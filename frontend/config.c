@@ -4,6 +4,7 @@
 #include "frontend/config_load.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* For all names together: longer than a resolver waits for a name server that is dead (5 s) before it asks the next, and
  * shorter than what a service manager's watchdog takes for a hang. */
@@ -73,6 +74,11 @@ void config_forget_keys(struct config *config)
 	forget_keys(&config->tls.certificates);
 	for (size_t i = 0; i < config->listeners.count; i++)
 		forget_keys(&config->listeners.items[i].certificates);
+}
+
+bool config_server_same_name(const struct config_server *a, const struct config_server *b)
+{
+	return a->port == b->port && strcmp(a->host, b->host) == 0;
 }
 
 void config_free(struct config *config)

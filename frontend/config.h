@@ -194,6 +194,9 @@ void config_free(struct config *); /* wipes; NULL is fine */
 /* Wipes the text of private keys, once whoever uses them has made his own of it. */
 void config_forget_keys(struct config *);
 
+/* Whether both stand for the same host and port, wherever that leads now. */
+bool config_server_same_name(const struct config_server *, const struct config_server *);
+
 /* Options that cannot change without a restart keep the value of `running`. Returns the names of those that would have changed, joined by
  * ", ", in the new configuration's memory; "" if none. */
 const char *config_keep_running(struct config *, const struct config *running);

@@ -8,10 +8,15 @@
 #define START_AT_ONCE   8
 #define SUSPECT_SECONDS 1.0 /* an address is looked at no more often, whoever complains */
 
-/* Around that many seconds, so that not all of a house come at once. */
+/* 0 to 1. */
+static double random_share(void)
+{
+	return arc4random_uniform(1000) / 1000.0;
+}
+
 double watch_jittered(double seconds)
 {
-	return seconds * (0.9 + 0.2 * arc4random_uniform(1000) / 1000);
+	return seconds * (0.9 + 0.2 * random_share());
 }
 
 void watch_set_due(struct watch *watch, ev_timer *timer, double seconds)
@@ -34,7 +39,7 @@ void watch_tell(const struct watched_pool *pool)
 static bool same_server(const struct config_server *a, const struct config_server *b)
 {
 	return a->source.line == b->source.line && strcmp(a->source.file, b->source.file) == 0 &&
-	       a->port == b->port && strcmp(a->host, b->host) == 0;
+	       config_server_same_name(a, b);
 }
 
 static void server_init(struct watched_server *server, struct watched_pool *pool, size_t index)
@@ -51,6 +56,16 @@ static void server_init(struct watched_server *server, struct watched_pool *pool
 	server->due.data = server;
 }
 
+static bool add_target(struct watched_server *server, const struct address *address)
+{
+	struct target *target = target_new(server, address);
+
+	if (target == NULL)
+		return false;
+	TAILQ_INSERT_TAIL(&server->targets, target, next);
+	return true;
+}
+
 static bool make_servers(struct watched_pool *pool)
 {
 	const struct config_server *items = pool->config->servers.items;
@@ -60,17 +75,14 @@ static bool make_servers(struct watched_pool *pool)
 		return false;
 	for (size_t i = 0; i < pool->config->servers.count; i++) {
 		struct watched_server *server;
-		struct target *target;
 
 		if (i == 0 || !same_server(&items[i - 1], &items[i]))
 			server_init(&pool->servers[pool->count++], pool, i);
 		server = &pool->servers[pool->count - 1];
 		if (items[i].address.len == 0 || !backends_allow(pool->config, &items[i].address))
 			continue;
-		target = target_new(server, &items[i].address);
-		if (target == NULL)
+		if (!add_target(server, &items[i].address))
 			return false;
-		TAILQ_INSERT_TAIL(&server->targets, target, next);
 	}
 	return true;
 }
@@ -95,6 +107,21 @@ static void pool_init(struct watch *watch, size_t i, struct config_faults *fault
 		config_fault(faults, false, config->source.file, config->source.line, "%s", why);
 }
 
+/* A name that does not resolve keeps the addresses that it had. */
+static void inherit_addresses(struct watched_server *server, const struct watched_pool *earlier)
+{
+	for (size_t i = 0; i < earlier->count; i++) {
+		const struct watched_server *had = &earlier->servers[i];
+		const struct target *old;
+
+		if (!config_server_same_name(server->config, had->config))
+			continue;
+		TAILQ_FOREACH(old, &had->targets, next)
+		if (backends_allow(server->pool->config, &old->address))
+			add_target(server, &old->address);
+	}
+}
+
 static void inherit(struct watched_pool *pool, const struct watched_pool *earlier)
 {
 	struct target *target;
@@ -103,7 +130,9 @@ static void inherit(struct watched_pool *pool, const struct watched_pool *earlie
 	    pool->config->protocol != earlier->config->protocol)
 		return;
 	pool->identity_told = earlier->identity_told;
-	for (size_t i = 0; i < pool->count; i++)
+	for (size_t i = 0; i < pool->count; i++) {
+		if (pool->servers[i].named && TAILQ_EMPTY(&pool->servers[i].targets))
+			inherit_addresses(&pool->servers[i], earlier);
 		TAILQ_FOREACH(target, &pool->servers[i].targets, next)
 		{
 			const struct target *old = target_find_in_pool(earlier, &target->address);
@@ -115,6 +144,7 @@ static void inherit(struct watched_pool *pool, const struct watched_pool *earlie
 			target->facts = old->facts;
 			target->seconds = old->seconds;
 		}
+	}
 }
 
 struct watch *watch_new(struct ev_loop *loop, struct resolver *resolver, struct config *config,
@@ -161,16 +191,13 @@ void watch_start(struct watch *watch)
 		for (size_t j = 0; j < watch->pools[i].count; j++) {
 			struct watched_server *server = &watch->pools[i].servers[j];
 
+			/* the configuration may have been read long ago, by another monitor's time */
 			if (server->named)
-				watch_set_due(watch, &server->due,
-					      watch_jittered(watch->config->monitor.interval));
+				watch_set_due(watch, &server->due, START_SECONDS * random_share());
 			/* the first ones at once */
 			TAILQ_FOREACH(target, &server->targets, next)
 			watch_set_due(watch, &target->due,
-				      seen++ < START_AT_ONCE
-					      ? 0
-					      : watch_jittered(START_SECONDS) *
-							arc4random_uniform(1000) / 1000);
+				      seen++ < START_AT_ONCE ? 0 : START_SECONDS * random_share());
 			if (server->named && TAILQ_EMPTY(&server->targets))
 				watch_set_due(watch, &server->due, 0);
 		}

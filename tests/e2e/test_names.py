@@ -2,6 +2,7 @@
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -90,4 +91,29 @@ def test_a_name_that_comes_to_lead_off_this_machine_gets_no_clear_text(named, do
     front.wait_event("backend_up")
     (tmp_path / "hosts").write_text("192.0.2.77 " + NAME + "\n")
     assert "clear text" in front.wait_event("backend_resolved")["reason"]
+    assert log_in(front, context)["backend"] == f"old-imap/127.0.0.1:{dovecot.imap_port}"
+
+
+def test_a_reload_while_the_name_service_fails_keeps_the_last_answer(named, dovecot, context, tmp_path):
+    front = named("127.0.0.1 " + NAME + "\n", imap=Backend("imap", dovecot.imap_port, host=NAME), workers=1,
+                  monitor="interval = 1; retry = 1;")
+    front.wait_event("backend_up")
+    (tmp_path / "hosts").write_text("127.0.0.1 localhost\n")
+    front.signal(signal.SIGHUP)
+    front.wait_event("reload", result="done")
+    assert log_in(front, context)["backend"] == f"old-imap/127.0.0.1:{dovecot.imap_port}"
+    front.wait_event("backend_resolved", level="warning")
+    front.signal(signal.SIGHUP)
+    front.wait_event("reload", count=2, result="done")
+    assert log_in(front, context)["backend"] == f"old-imap/127.0.0.1:{dovecot.imap_port}"
+
+
+def test_the_next_monitor_looks_names_up_at_once(named, dovecot, context, tmp_path):
+    front = named("127.0.0.77 " + NAME + "\n", imap=Backend("imap", dovecot.imap_port, host=NAME),
+                  monitor="interval = 600; retry = 600;")
+    front.wait_event("backend_down")
+    (tmp_path / "hosts").write_text("127.0.0.1 " + NAME + "\n")
+    os.kill(front.children("monitor")[0], signal.SIGKILL)
+    assert front.wait_event("backend_resolved")["addresses"] == f"127.0.0.1:{dovecot.imap_port}"
+    front.wait_event("backend_up")
     assert log_in(front, context)["backend"] == f"old-imap/127.0.0.1:{dovecot.imap_port}"

@@ -310,9 +310,9 @@ static void a_server_that_the_pool_does_not_have_is_dropped(void **state)
 	word.targets[0].server = 3;
 	assert_true(backends_publish(&backends, &word));
 	assert_string_equal(order(&backends, 0), "2 3");
-	word.count = 0;
-	assert_true(backends_publish(&backends, &word));
-	assert_string_equal(order(&backends, 0), "");
+	word.targets[1].server = word.targets[2].server = 3;
+	assert_false(backends_publish(&backends, &word));
+	assert_string_equal(order(&backends, 0), "2 3");
 	backends_cleanup(&backends);
 }
 
@@ -335,6 +335,56 @@ static void what_the_operator_states_is_not_replaced_by_what_was_found(void **st
 	assert_int_equal(backends.extensions.set, BIT(SIZE) | BIT(8BITMIME));
 	assert_int_equal(backends.extensions.size, 55);
 	backends_cleanup(&backends);
+}
+
+static void a_monitor_that_has_just_begun_takes_nothing_away(void **state)
+{
+	struct published_pool word = word_of(HEALTH_DOWN, HEALTH_UP, HEALTH_UP);
+	struct published_pool begun = word_of(HEALTH_UNKNOWN, HEALTH_UNKNOWN, HEALTH_UNKNOWN);
+	struct backends backends;
+
+	word.known = true;
+	word.extensions = (struct extension_set) { BIT(DSN), 0 };
+	assert_int_equal(backends_init(&backends, &pool_config), 0);
+	assert_true(backends_publish(&backends, &word));
+	assert_true(backends_publish(&backends, &begun));
+	assert_string_equal(order(&backends, 0), "2 3 1");
+	assert_int_equal(backends.extensions.set, BIT(DSN));
+	begun.count = 0; /* its names have not been looked up */
+	assert_false(backends_publish(&backends, &begun));
+	assert_string_equal(order(&backends, 0), "2 3 1");
+	begun = word_of(HEALTH_UNKNOWN, HEALTH_UNKNOWN, HEALTH_UNKNOWN);
+	for (unsigned i = 0; i < 3; i++)
+		begun.targets[i].address = address_of("127.0.0.2", 1 + i);
+	assert_true(backends_publish(&backends, &begun)); /* other servers altogether */
+	assert_string_equal(order(&backends, 0), "1 2 3");
+	assert_int_equal(backends.extensions.set, 0);
+	backends_cleanup(&backends);
+}
+
+static void a_name_that_does_not_resolve_any_more_keeps_its_addresses(void **state)
+{
+	struct published_pool word = word_of(HEALTH_UP, HEALTH_DOWN, HEALTH_UP);
+	struct config_server fewer[2] = { servers[0], servers[2] };
+	struct config_pool next = pool_config;
+	struct backends earlier, later;
+
+	servers[0].host = servers[1].host = fewer[0].host = "store.example.test";
+	fewer[0].address.len = 0;
+	servers[2].port = fewer[1].port = 5;
+	next.servers.items = fewer;
+	next.servers.count = 2;
+	assert_int_equal(backends_init(&earlier, &pool_config), 0);
+	assert_int_equal(backends_init(&later, &next), 0);
+	assert_true(backends_publish(&earlier, &word));
+	assert_string_equal(order(&later, 0), "3");
+	backends_inherit(&later, &earlier);
+	assert_string_equal(order(&later, 0), "1 3 2");
+	assert_int_equal(later.targets[0].server, 0);
+	assert_int_equal(later.targets[1].server, 0);
+	assert_int_equal(later.targets[2].server, 1);
+	backends_cleanup(&earlier);
+	backends_cleanup(&later);
 }
 
 static void the_next_configuration_begins_with_what_was_known(void **state)
@@ -385,6 +435,10 @@ int main(void)
 		cmocka_unit_test_setup(a_server_that_the_pool_does_not_have_is_dropped,
 				       make_config),
 		cmocka_unit_test_setup(what_the_operator_states_is_not_replaced_by_what_was_found,
+				       make_config),
+		cmocka_unit_test_setup(a_monitor_that_has_just_begun_takes_nothing_away,
+				       make_config),
+		cmocka_unit_test_setup(a_name_that_does_not_resolve_any_more_keeps_its_addresses,
 				       make_config),
 		cmocka_unit_test_setup(the_next_configuration_begins_with_what_was_known,
 				       make_config),
