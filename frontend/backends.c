@@ -68,17 +68,43 @@ static void insert(struct backends *backends, const struct backend_target *new)
 	backends->targets[place] = *new;
 }
 
-/* A name that does not resolve keeps the addresses that it had. */
+static const struct config_server *server_of(const struct backends *backends,
+					     const struct backend_target *target)
+{
+	return &backends->config->servers.items[target->server];
+}
+
+static bool has_addresses(const struct backends *backends, const struct config_server *server)
+{
+	for (size_t i = 0; i < backends->count; i++)
+		if (config_server_same_name(server_of(backends, &backends->targets[i]), server))
+			return true;
+	return false;
+}
+
+static void forget_addresses(struct backends *backends, const struct config_server *server)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < backends->count; i++)
+		if (!config_server_same_name(server_of(backends, &backends->targets[i]), server))
+			backends->targets[kept++] = backends->targets[i];
+	backends->count = kept;
+}
+
+/* Where a name led last is newer than what the configuration says of it, and may be all that is known. */
 static void inherit_addresses(struct backends *backends, size_t index,
 			      const struct backends *earlier)
 {
 	const struct config_server *server = &backends->config->servers.items[index];
 
+	if (!has_addresses(earlier, server))
+		return;
+	forget_addresses(backends, server);
 	for (size_t i = 0; i < earlier->count && backends->count < CONFIG_SERVERS_MAX; i++) {
 		struct backend_target target = earlier->targets[i];
 
-		if (!config_server_same_name(server,
-					     &earlier->config->servers.items[target.server]) ||
+		if (!config_server_same_name(server, server_of(earlier, &target)) ||
 		    !backends_allow(backends->config, &target.address))
 			continue;
 		target.server = index;
@@ -88,12 +114,17 @@ static void inherit_addresses(struct backends *backends, size_t index,
 
 void backends_inherit(struct backends *backends, const struct backends *earlier)
 {
+	const struct config_server *items = backends->config->servers.items;
+
 	if (strcmp(backends->config->name, earlier->config->name) != 0 ||
 	    backends->config->protocol != earlier->config->protocol)
 		return;
 	/* what an operator stated is no finding */
 	if (earlier->config->capabilities.count == 0)
 		take_extensions(backends, earlier->known, earlier->extensions);
+	for (size_t i = 0; i < backends->config->servers.count; i++)
+		if (i == 0 || !config_server_same_name(&items[i - 1], &items[i]))
+			inherit_addresses(backends, i, earlier);
 	for (size_t i = 0; i < backends->count; i++) {
 		struct backend_target *target = &backends->targets[i];
 		const struct backend_target *old = find(earlier, &target->address);
@@ -105,9 +136,6 @@ void backends_inherit(struct backends *backends, const struct backends *earlier)
 		target->held = old->held;
 		target->doubt = old->doubt;
 	}
-	for (size_t i = 0; i < backends->config->servers.count; i++)
-		if (backends->config->servers.items[i].address.len == 0)
-			inherit_addresses(backends, i, earlier);
 }
 
 bool backends_publish(struct backends *backends, const struct published_pool *word)

@@ -32,7 +32,7 @@ bool backends_allow(const struct config_pool *, const struct address *);
 
 int backends_init(struct backends *, const struct config_pool *); /* 0, or -1 without memory */
 void backends_cleanup(struct backends *);
-/* Takes over what an earlier configuration's pool of the same name had learned; also the addresses of a name that has none now. */
+/* Takes over what an earlier configuration's pool of the same name had learned; what a name led to last, too. */
 void backends_inherit(struct backends *, const struct backends *earlier);
 /* Takes the monitor's word. False without memory, or when it fits this pool in no way; then nothing has changed. */
 bool backends_publish(struct backends *, const struct published_pool *);

@@ -107,18 +107,31 @@ static void pool_init(struct watch *watch, size_t i, struct config_faults *fault
 		config_fault(faults, false, config->source.file, config->source.line, "%s", why);
 }
 
-/* A name that does not resolve keeps the addresses that it had. */
+static void drop_targets(struct watched_server *server)
+{
+	while (!TAILQ_EMPTY(&server->targets)) {
+		struct target *target = TAILQ_FIRST(&server->targets);
+
+		TAILQ_REMOVE(&server->targets, target, next);
+		target_free(target);
+	}
+}
+
+/* Where a name led last is newer than what the configuration says of it, and may be all that is known. */
 static void inherit_addresses(struct watched_server *server, const struct watched_pool *earlier)
 {
 	for (size_t i = 0; i < earlier->count; i++) {
 		const struct watched_server *had = &earlier->servers[i];
 		const struct target *old;
 
-		if (!config_server_same_name(server->config, had->config))
+		if (TAILQ_EMPTY(&had->targets) ||
+		    !config_server_same_name(server->config, had->config))
 			continue;
+		drop_targets(server);
 		TAILQ_FOREACH(old, &had->targets, next)
 		if (backends_allow(server->pool->config, &old->address))
 			add_target(server, &old->address);
+		return;
 	}
 }
 
@@ -131,7 +144,7 @@ static void inherit(struct watched_pool *pool, const struct watched_pool *earlie
 		return;
 	pool->identity_told = earlier->identity_told;
 	for (size_t i = 0; i < pool->count; i++) {
-		if (pool->servers[i].named && TAILQ_EMPTY(&pool->servers[i].targets))
+		if (pool->servers[i].named)
 			inherit_addresses(&pool->servers[i], earlier);
 		TAILQ_FOREACH(target, &pool->servers[i].targets, next)
 		{
@@ -181,37 +194,36 @@ struct watch *watch_new(struct ev_loop *loop, struct resolver *resolver, struct 
 	return NULL;
 }
 
+/* Names are looked up in any case: the configuration's addresses may be those of long ago. */
 void watch_start(struct watch *watch)
 {
+	bool probes = watch->config->monitor.interval > 0;
 	size_t seen = 0;
 	struct target *target;
 
-	for (size_t i = 0; i < watch->config->pools.count && watch->config->monitor.interval > 0;
-	     i++)
+	for (size_t i = 0; i < watch->config->pools.count; i++)
 		for (size_t j = 0; j < watch->pools[i].count; j++) {
 			struct watched_server *server = &watch->pools[i].servers[j];
 
-			/* the configuration may have been read long ago, by another monitor's time */
 			if (server->named)
-				watch_set_due(watch, &server->due, START_SECONDS * random_share());
+				watch_set_due(watch, &server->due,
+					      TAILQ_EMPTY(&server->targets)
+						      ? 0
+						      : START_SECONDS * random_share());
 			/* the first ones at once */
 			TAILQ_FOREACH(target, &server->targets, next)
-			watch_set_due(watch, &target->due,
-				      seen++ < START_AT_ONCE ? 0 : START_SECONDS * random_share());
-			if (server->named && TAILQ_EMPTY(&server->targets))
-				watch_set_due(watch, &server->due, 0);
+			if (probes)
+				watch_set_due(watch, &target->due,
+					      seen++ < START_AT_ONCE
+						      ? 0
+						      : START_SECONDS * random_share());
 		}
 }
 
 static void server_cleanup(struct watched_server *server)
 {
 	ev_timer_stop(server->pool->watch->loop, &server->due);
-	while (!TAILQ_EMPTY(&server->targets)) {
-		struct target *target = TAILQ_FIRST(&server->targets);
-
-		TAILQ_REMOVE(&server->targets, target, next);
-		target_free(target);
-	}
+	drop_targets(server);
 }
 
 void watch_free(struct watch *watch)

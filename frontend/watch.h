@@ -20,7 +20,7 @@ struct watch_handlers {
 struct watch *watch_new(struct ev_loop *, struct resolver *, struct config *, uint32_t generation,
 			const struct watch *earlier, const struct watch_handlers *, void *owner,
 			struct config_faults *);
-/* Begins to look, at all of them within a second. */
+/* Begins to look, at all of them within a second; with an interval of 0 only for the addresses of names, and once. */
 void watch_start(struct watch *);
 void watch_free(struct watch *); /* NULL is fine */
 

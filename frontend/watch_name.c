@@ -57,7 +57,8 @@ static void keep_or_add(struct watched_server *server, struct targets *old,
 		target = target_new(server, address);
 		if (target == NULL)
 			return;
-		watch_set_due(server->pool->watch, &target->due, 0);
+		if (server->pool->watch->config->monitor.interval > 0)
+			watch_set_due(server->pool->watch, &target->due, 0);
 	}
 	TAILQ_INSERT_TAIL(&server->targets, target, next);
 }
@@ -114,7 +115,8 @@ void watch_resolved(struct watch *watch, const struct resolver_answer *answer)
 	for (size_t i = 0; i < answer->count; i++)
 		if (backends_allow(server->pool->config, &answer->addresses[i]))
 			allowed[count++] = answer->addresses[i];
-	watch_set_due(watch, &server->due, watch_jittered(watch->config->monitor.interval));
+	if (watch->config->monitor.interval > 0)
+		watch_set_due(watch, &server->due, watch_jittered(watch->config->monitor.interval));
 	if (answer->error != NULL || answer->count == 0) {
 		look_up_failed(server, answer->error ? answer->error : "no address");
 	} else if (count == 0) {

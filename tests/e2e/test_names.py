@@ -117,3 +117,44 @@ def test_the_next_monitor_looks_names_up_at_once(named, dovecot, context, tmp_pa
     assert front.wait_event("backend_resolved")["addresses"] == f"127.0.0.1:{dovecot.imap_port}"
     front.wait_event("backend_up")
     assert log_in(front, context)["backend"] == f"old-imap/127.0.0.1:{dovecot.imap_port}"
+
+
+HANGING = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <netdb.h>
+#include <string.h>
+#include <unistd.h>
+int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **list)
+{
+	int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **) = dlsym(RTLD_NEXT, "getaddrinfo");
+
+	while (node != NULL && strcmp(node, "localhost") == 0 && access(HANGS, F_OK) == 0)
+		usleep(20000);
+	return real(node, service, hints, list);
+}
+"""
+
+
+def test_a_name_service_that_hangs_stops_neither_reload_nor_restart_nor_end(launch_once, dovecot, context, tmp_path_factory, monkeypatch):
+    if "asan" in os.environ.get("POSTERN", "") or os.environ.get("POSTERN_WRAPPER"):
+        pytest.skip("a second library cannot be put before that one's own")
+    folder = tmp_path_factory.mktemp("hanging")
+    hangs = folder / "hangs"
+    for each in (folder, *folder.parents[:2]):
+        os.chmod(each, 0o755)    # the monitor is another user
+    (folder / "hanging.c").write_text(HANGING)
+    subprocess.run(["gcc", "-shared", "-fPIC", f'-DHANGS="{hangs}"', "-o", str(folder / "hanging.so"), str(folder / "hanging.c"), "-ldl"],
+                   check=True)
+    monkeypatch.setenv("LD_PRELOAD", str(folder / "hanging.so"))
+    front = launch_once(imap=Backend("imap", dovecot.imap_port, host="localhost"), workers=1, monitor="interval = 1; retry = 1;")
+    front.wait_event("backend_up", backend=f"old-imap/127.0.0.1:{dovecot.imap_port}")
+    hangs.write_text("")
+    for count in (1, 2):
+        front.signal(signal.SIGHUP)
+        front.wait_event("reload", count=count, result="done")
+    for kind in ("monitor", "worker"):
+        os.kill(front.children(kind)[0], signal.SIGKILL)
+        front.wait_event("child_started", kind=kind)
+    assert log_in(front, context)["backend"] == f"old-imap/127.0.0.1:{dovecot.imap_port}"
+    front.stop()
