@@ -198,6 +198,7 @@ static void commit(struct monitor *monitor, uint32_t number)
 
 	if (monitor->prepared == NULL || number != watch_generation(monitor->prepared))
 		return;
+	resolver_forget(monitor->resolver); /* or the next one's questions wait behind them */
 	watch_free(monitor->watch);
 	monitor->watch = monitor->prepared;
 	monitor->prepared = NULL;

@@ -12,6 +12,7 @@ struct question {
 	STAILQ_ENTRY(question) next;
 	char *host;
 	int port;
+	bool forgotten; /* nobody wants its answer any more */
 	struct resolver_answer answer;
 };
 
@@ -22,8 +23,9 @@ struct resolver {
 	pthread_cond_t wake;
 	pthread_t thread;
 	struct questions asked, answered;
-	size_t waiting; /* asked and not yet handed out */
-	unsigned users; /* the loop and the thread: the last one frees */
+	struct question *looking; /* the thread is at it; NULL: at none */
+	size_t waiting;           /* asked and not yet handed out */
+	unsigned users;           /* the loop and the thread: the last one frees */
 	bool ended;
 	struct ev_loop *loop;
 	ev_async ready;
@@ -71,14 +73,18 @@ static void question_free(struct question *q)
 	free(q);
 }
 
-static void free_all(struct questions *list)
+static size_t free_all(struct questions *list)
 {
+	size_t count = 0;
+
 	while (!STAILQ_EMPTY(list)) {
 		struct question *q = STAILQ_FIRST(list);
 
 		STAILQ_REMOVE_HEAD(list, next);
 		question_free(q);
+		count++;
 	}
+	return count;
 }
 
 /* With the lock, which is gone afterwards. */
@@ -109,9 +115,11 @@ static void *run(void *argument)
 			continue;
 		}
 		STAILQ_REMOVE_HEAD(&r->asked, next);
+		r->looking = q;
 		pthread_mutex_unlock(&r->lock);
 		look_up(q);
 		pthread_mutex_lock(&r->lock);
+		r->looking = NULL;
 		STAILQ_INSERT_TAIL(&r->answered, q, next);
 		if (!r->ended)
 			ev_async_send(r->loop, &r->ready);
@@ -133,7 +141,8 @@ static void hand_out(struct ev_loop *loop, ev_async *async, int events)
 
 		STAILQ_REMOVE_HEAD(&answered, next);
 		r->waiting--;
-		r->handler(r->owner, &q->answer);
+		if (!q->forgotten)
+			r->handler(r->owner, &q->answer);
 		question_free(q);
 	}
 }
@@ -189,6 +198,15 @@ void resolver_free(struct resolver *r)
 	ev_async_stop(r->loop, &r->ready);
 	pthread_cond_signal(&r->wake);
 	leave(r);
+}
+
+void resolver_forget(struct resolver *r)
+{
+	pthread_mutex_lock(&r->lock);
+	r->waiting -= free_all(&r->asked) + free_all(&r->answered);
+	if (r->looking != NULL)
+		r->looking->forgotten = true;
+	pthread_mutex_unlock(&r->lock);
 }
 
 int resolver_ask(struct resolver *r, uint64_t id, const char *host, int port)

@@ -25,6 +25,8 @@ struct resolver *resolver_new(struct ev_loop *,
 			      void *owner);
 /* No answers any more. A look-up that is under way is left to end by itself. NULL is fine. */
 void resolver_free(struct resolver *);
+/* No answers to what has been asked so far. */
+void resolver_forget(struct resolver *);
 /* 0, or -1 when too many wait. */
 int resolver_ask(struct resolver *, uint64_t id, const char *host, int port);
 

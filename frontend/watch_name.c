@@ -42,64 +42,60 @@ static size_t count_targets(const struct watched_pool *pool)
 	return count;
 }
 
-/* Moves the target of that address from the old list to the server's, or makes one. */
-static void keep_or_add(struct watched_server *server, struct targets *old,
-			const struct address *address)
-{
-	struct target *target = target_find(old, address);
-
-	if (target != NULL) {
-		TAILQ_REMOVE(old, target, next);
-	} else {
-		if (count_targets(server->pool) >= CONFIG_SERVERS_MAX ||
-		    target_find(&server->targets, address) != NULL)
-			return;
-		target = target_new(server, address);
-		if (target == NULL)
-			return;
-		if (server->pool->watch->config->monitor.interval > 0)
-			watch_set_due(server->pool->watch, &target->due, 0);
-	}
-	TAILQ_INSERT_TAIL(&server->targets, target, next);
-}
-
-/* Whether the answer is what the server has; the order does not count, since name services rotate it. */
-static bool same_set(const struct watched_server *server, const struct address *addresses,
-		     size_t count)
+static bool add_address(struct watched_server *server, const struct address *address)
 {
 	struct target *target;
-	size_t found = 0;
 
-	for (size_t i = 0; i < count; i++)
-		if (target_find(&server->targets, &addresses[i]) == NULL)
-			return false;
-	TAILQ_FOREACH(target, &server->targets, next)
-	for (size_t i = 0; i < count; i++)
-		if (address_equal(&target->address, &addresses[i])) {
-			found++;
-			break;
-		}
-	TAILQ_FOREACH(target, &server->targets, next)
-	found--;
-	return found == 0;
+	if (target_find(&server->targets, address) != NULL ||
+	    count_targets(server->pool) >= CONFIG_SERVERS_MAX)
+		return false;
+	target = target_new(server, address);
+	if (target == NULL)
+		return false;
+	TAILQ_INSERT_TAIL(&server->targets, target, next);
+	if (server->pool->watch->config->monitor.interval > 0)
+		watch_set_due(server->pool->watch, &target->due, 0);
+	return true;
 }
 
-static void take_addresses(struct watched_server *server, const struct address *addresses,
+static bool is_among(const struct target *target, const struct address *addresses, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (address_equal(&target->address, &addresses[i]))
+			return true;
+	return false;
+}
+
+/* True when they are not those that the server had. What stays keeps its place: name services rotate their answers. */
+static bool take_addresses(struct watched_server *server, const struct address *addresses,
 			   size_t count)
 {
-	struct targets old = TAILQ_HEAD_INITIALIZER(old);
+	struct target *target, *next;
+	bool changed = false;
 
-	TAILQ_CONCAT(&old, &server->targets, next);
-	for (size_t i = 0; i < count; i++)
-		keep_or_add(server, &old, &addresses[i]);
-	while (!TAILQ_EMPTY(&old)) {
-		struct target *gone = TAILQ_FIRST(&old);
-
-		TAILQ_REMOVE(&old, gone, next);
-		target_free(gone);
+	for (target = TAILQ_FIRST(&server->targets); target != NULL; target = next) {
+		next = TAILQ_NEXT(target, next);
+		if (is_among(target, addresses, count))
+			continue;
+		TAILQ_REMOVE(&server->targets, target, next);
+		target_free(target);
+		changed = true;
 	}
-	log_name(server, NULL);
-	watch_tell(server->pool);
+	for (size_t i = 0; i < count; i++)
+		changed |= add_address(server, &addresses[i]);
+	return changed;
+}
+
+static void resolved_to(struct watched_server *server, const struct address *addresses,
+			size_t count)
+{
+	bool changed = take_addresses(server, addresses, count);
+
+	if (changed || server->failing)
+		log_name(server, NULL);
+	server->failing = false;
+	if (changed)
+		watch_tell(server->pool);
 }
 
 void watch_resolved(struct watch *watch, const struct resolver_answer *answer)
@@ -121,12 +117,8 @@ void watch_resolved(struct watch *watch, const struct resolver_answer *answer)
 		look_up_failed(server, answer->error ? answer->error : "no address");
 	} else if (count == 0) {
 		look_up_failed(server, "clear text may not go to its addresses (plaintext_ok)");
-	} else if (!same_set(server, allowed, count)) {
-		server->failing = false;
-		take_addresses(server, allowed, count);
-	} else if (server->failing) {
-		server->failing = false;
-		log_name(server, NULL);
+	} else {
+		resolved_to(server, allowed, count);
 	}
 }
 

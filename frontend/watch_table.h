@@ -19,6 +19,7 @@ struct target {
 	ev_tstamp looked; /* when the last probe began */
 	ev_timer due;
 	struct probe_run *run; /* NULL: none */
+	bool told;             /* by the run, which now says goodbye */
 };
 
 TAILQ_HEAD(targets, target);

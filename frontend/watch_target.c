@@ -74,6 +74,7 @@ static void probe_done(void *owner, const struct probe_outcome *outcome)
 	bool changed = health != target->health;
 	int seconds = config->monitor.interval;
 
+	target->told = true;
 	target->seconds = outcome->seconds;
 	if (changed)
 		log_health(target, outcome);
@@ -105,10 +106,16 @@ static void target_due(struct ev_loop *loop, ev_timer *timer, int events)
 	struct target *target = timer->data;
 	const struct watched_server *server = target->server;
 
-	target->looked = ev_now(loop);
-	if (target->run == NULL)
+	if (target->run != NULL && target->told) {
+		probe_cancel(target->run);
+		target->run = NULL;
+	}
+	if (target->run == NULL) {
+		target->looked = ev_now(loop);
+		target->told = false;
 		target->run = probe_start(loop, &server->pool->settings, server->config->name,
 					  &target->address, &handlers, target);
+	}
 	watch_set_due(server->pool->watch, timer,
 		      watch_jittered(server->pool->watch->config->monitor.interval));
 }

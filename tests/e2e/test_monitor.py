@@ -160,6 +160,24 @@ def test_a_server_that_sends_each_line_as_a_tls_record_is_up(launch_once, author
         assert front.events("backend_up")[0]["capabilities"] == "TOP"
 
 
+def test_a_server_that_does_not_hang_up_is_looked_at_again_all_the_same(launch_once, context):
+    def lingers(talk):
+        talk.send("* OK store\r\n")
+        talk.line(), talk.send("* CAPABILITY IMAP4rev1\r\nC1 OK\r\n")
+        talk.note("asked")
+        try:
+            talk.rest()
+        except liars.Gone:
+            talk.ended.wait(5)    # our side stays open
+            raise
+    with liars.Fake(lingers) as fake:
+        front = launch_once(limits=FAST, monitor=SELDOM, workers=1, imap=fake.port)
+        front.wait_event("backend_up")
+        fake.script = lambda talk: talk.send("* BYE full\r\n")
+        assert log_in(front, "imap", context).startswith(clients.TEMPORARY["imap"])
+        front.wait_event("backend_down")
+
+
 # ---- several servers
 
 @pytest.mark.parametrize("protocol", ("submission", "imap", "pop3"))

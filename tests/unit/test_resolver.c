@@ -42,6 +42,22 @@ static void end(struct seen *seen, struct resolver *resolver)
 	free(seen);
 }
 
+static void what_was_forgotten_is_not_answered_and_makes_room(void **state)
+{
+	struct resolver *resolver;
+	struct seen *seen = begin(&resolver, 1);
+
+	for (unsigned i = 0; i < RESOLVER_WAITING_MAX; i++)
+		assert_int_equal(resolver_ask(resolver, i, "127.0.0.9", 143), 0);
+	assert_int_equal(resolver_ask(resolver, 7, "127.0.0.9", 143), -1);
+	resolver_forget(resolver);
+	assert_int_equal(resolver_ask(resolver, 5000, "127.0.0.9", 143), 0);
+	ev_run(seen->loop, 0);
+	assert_int_equal(seen->count, 1);
+	assert_int_equal(seen->ids[0], 5000);
+	end(seen, resolver);
+}
+
 static void an_answer_has_the_address_and_the_port(void **state)
 {
 	struct resolver *resolver;
@@ -88,6 +104,7 @@ static void answers_come_in_order_and_what_waits_is_bounded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_was_forgotten_is_not_answered_and_makes_room),
 		cmocka_unit_test(an_answer_has_the_address_and_the_port),
 		cmocka_unit_test(what_is_no_name_has_an_error),
 		cmocka_unit_test(answers_come_in_order_and_what_waits_is_bounded),
