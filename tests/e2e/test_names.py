@@ -4,6 +4,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -117,6 +118,18 @@ def test_the_next_monitor_looks_names_up_at_once(named, dovecot, context, tmp_pa
     assert front.wait_event("backend_resolved")["addresses"] == f"127.0.0.1:{dovecot.imap_port}"
     front.wait_event("backend_up")
     assert log_in(front, context)["backend"] == f"old-imap/127.0.0.1:{dovecot.imap_port}"
+
+
+def test_addresses_over_the_bound_of_a_pool_are_not_told_again_and_again(named):
+    port = ports.free_port()
+    backend = Backend("imap", port, host="first.example.test")
+    text = backend.text().replace("servers = (", 'servers = ( { host = "second.example.test"; port = %d; },' % port)
+    backend.text = lambda: text
+    front = named("".join("127.0.1.%d %s.example.test\n" % (last, "first" if last < 41 else "second") for last in range(1, 81)),
+                  imap=backend, monitor="interval = 1; retry = 600;", limits={"connect_timeout": 1})
+    front.wait_event("backend_down", count=64)
+    time.sleep(3)    # some look-ups
+    assert not front.events("backend_resolved") and len(front.events("backend_down")) == 64
 
 
 HANGING = """
