@@ -24,6 +24,7 @@ struct auth_process {
 	struct worker_peer *workers;
 	struct config *config, *prepared;
 	uint32_t generation; /* of prepared */
+	uint32_t configured; /* of what the library was given last */
 	struct auth_sasl *sasl;
 	bool ended; /* nothing more is answered */
 	int status;
@@ -169,6 +170,8 @@ static bool configure(struct auth_process *process, const struct config *config,
 		done = auth_sasl_configure(process->sasl, &settings, why);
 	else if (options)
 		done = (process->sasl = auth_sasl_new(&settings, why)) != NULL;
+	if (done)
+		process->configured = process->generation;
 	free(options);
 	return done;
 }
@@ -214,7 +217,6 @@ static void restart_idle(struct auth_process *process)
 static void control_commit(struct auth_process *process, struct message_reader *message)
 {
 	const char *why;
-	bool first = !process->config;
 
 	if (message_get_u32(message) != process->generation || !message_done(message) ||
 	    !process->prepared) {
@@ -226,7 +228,9 @@ static void control_commit(struct auth_process *process, struct message_reader *
 	process->prepared = NULL;
 	log_set_level((enum log_level)process->config->log.level);
 	restart_idle(process);
-	if (!first && !configure(process, process->config, &why))
+	/* before its first COMMIT it may have been given another configuration than the one that the library was made of */
+	if (process->configured != process->generation &&
+	    !configure(process, process->config, &why))
 		process_fail(process, why);
 	else if (!prepared_serving(&process->control, process->generation))
 		process_fail(process, "the supervisor does not take its answers");

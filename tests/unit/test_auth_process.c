@@ -19,6 +19,8 @@ static pid_t child;
 static unsigned said_count, said_type, told_count, idle_count;
 static bool control_gone;
 static int idle_seconds;
+static uint32_t given_number; /* of the generation that is prepared and committed next */
+static const char *first_mechanism;
 static struct auth_answer told;
 static char told_user[32], told_password[32], told_challenge[32];
 
@@ -29,7 +31,7 @@ static void on_said(struct channel *channel, unsigned type, struct message_reade
 		idle_count++;
 		return;
 	}
-	assert_int_equal(message_get_u32(message), 5);
+	assert_int_equal(message_get_u32(message), given_number);
 	said_count++;
 	said_type = type;
 }
@@ -74,6 +76,8 @@ static int start(void **state)
 	loop = ev_loop_new(EVFLAG_AUTO);
 	said_count = told_count = idle_count = 0;
 	idle_seconds = 60;
+	given_number = 5;
+	first_mechanism = "PLAIN";
 	control_gone = false;
 	assert_int_equal(channel_pair(fds), 0);
 	child = fork();
@@ -140,7 +144,7 @@ static void say(uint16_t type, const uint32_t *number)
 
 static void say_prepare(void)
 {
-	const char *mechanisms[] = { "PLAIN", "LOGIN", NULL };
+	const char *mechanisms[] = { first_mechanism, "LOGIN", NULL };
 	struct config config = {
 		.hostname = "mail.example.test",
 		.auth = { .mechanisms = { mechanisms, 2 },
@@ -154,7 +158,7 @@ static void say_prepare(void)
 	struct message_writer message;
 
 	message_begin(&message, CONTROL_MESSAGE_MAX, CONTROL_PREPARE);
-	message_put_u32(&message, 5);
+	message_put_u32(&message, given_number);
 	config_encode(&message, &config, CHILD_AUTH);
 	assert_true(message_end(&message, 0));
 	assert_int_equal(channel_send(&control, &message, NULL, 0), 0);
@@ -181,13 +185,12 @@ static int say_worker(uint32_t index, uint32_t incarnation)
 
 static void prepare_and_commit(void)
 {
-	const uint32_t generation = 5;
 	unsigned before = said_count;
 
 	say_prepare();
 	wait_for(&said_count, before + 1);
 	assert_int_equal(said_type, CONTROL_READY);
-	say(CONTROL_COMMIT, &generation);
+	say(CONTROL_COMMIT, &given_number);
 	wait_for(&said_count, before + 2);
 	assert_int_equal(said_type, CONTROL_SERVING);
 }
@@ -246,12 +249,30 @@ static void open_exchanges_outlive_a_later_configuration(void **state)
 	auth_client_peer_up(client, 0, 1, say_worker(0, 1));
 	begin(client, 1, "LOGIN", NULL);
 	wait_for(&told_count, 1);
+	given_number++;
 	prepare_and_commit();
 	auth_client_continue(client, told.exchange, SPAN("Ym9i"));
 	wait_for(&told_count, 2);
 	assert_int_equal(told.type, AUTH_CHALLENGE);
 	begin(client, 2, "PLAIN", "AGFsaWNlAHNlY3JldA==");
 	wait_for(&told_count, 3);
+	assert_int_equal(told.type, AUTH_CAPTURED);
+	auth_client_free(client);
+}
+
+static void a_reload_that_meets_it_while_it_starts_is_what_it_serves(void **state)
+{
+	struct auth_client *client = auth_client_new(loop, 60., &worker_handlers, NULL);
+
+	first_mechanism = "LOGIN";
+	say_prepare();
+	wait_for(&said_count, 1);
+	first_mechanism = "PLAIN";
+	given_number++;
+	prepare_and_commit();
+	auth_client_peer_up(client, 0, 1, say_worker(0, 1));
+	begin(client, 1, "PLAIN", "AGFsaWNlAHNlY3JldA==");
+	wait_for(&told_count, 1);
 	assert_int_equal(told.type, AUTH_CAPTURED);
 	auth_client_free(client);
 }
@@ -359,6 +380,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_worker_logs_in_through_it),
 		TEST(open_exchanges_outlive_a_later_configuration),
+		TEST(a_reload_that_meets_it_while_it_starts_is_what_it_serves),
 		TEST(a_malformed_request_ends_it_with_a_failure),
 		TEST(a_configuration_that_cannot_be_read_is_reported),
 		TEST(a_commit_of_nothing_ends_it_with_a_failure),
