@@ -212,7 +212,7 @@ int children_prepare(struct children *all, const struct config *config,
 {
 	bool first = all->now.number == 0;
 
-	all->next = (struct children_setup) { all->now.number + 1, config, listening };
+	all->next = (struct children_setup) { ++all->last_number, config, listening };
 	raise_auth(all, config);
 	for (unsigned i = 0; i < all->count; i++) {
 		struct child *child = &all->items[i];

@@ -84,8 +84,10 @@ struct children {
 	struct child *items; /* workers, then room for authentication processes, then the monitor */
 	unsigned workers, count;
 	unsigned last_incarnation;
-	bool settled;    /* everyone serves the generation in force, and it has been told */
-	bool restarting; /* who dies is started again */
+	uint32_t
+		last_number; /* of a generation: a late answer to one that was dropped fits no other */
+	bool settled;        /* everyone serves the generation in force, and it has been told */
+	bool restarting;     /* who dies is started again */
 	struct child_role roles[CHILD_KINDS];
 };
 
@@ -96,7 +98,7 @@ void children_cleanup(struct children *); /* none may be alive */
 int children_check(struct children *,
 		   const struct config *); /* starts the checker; 0, or -1 with errno */
 
-/* Gives the next generation to everyone who is there, and starts who is missing. The number is one more than the last. 0, or -1 with
+/* Gives the next generation to everyone who is there, and starts who is missing. It is given a number that none had before. 0, or -1 with
  * errno when a process cannot be started at the very first time. */
 int children_prepare(struct children *, const struct config *, const struct listening *);
 /* Kills who has not answered to PREPARE or COMMIT; the others wait. */

@@ -113,7 +113,8 @@ bool child_wire(struct child *child)
 		struct child *peer = &all->items[i];
 		int fds[2];
 
-		if (!are_peers(child, peer) || !child_is_wired(peer))
+		/* who is not wanted any more ends when its last channel does: it gets no further one */
+		if (!are_peers(child, peer) || !child_is_wired(peer) || !peer->wanted)
 			continue;
 		if (channel_pair(fds) < 0) {
 			log_event(LOG_LEVEL_ERROR, "supervisor", "cannot make a work channel: %s",
