@@ -83,7 +83,6 @@ void reload_checked(struct reload *reload)
 	struct children *children = reload->children;
 	int status;
 
-	children_tell(children, CHILD_CHECKER, CONTROL_STOP);
 	status = listening_open(&reload->next_listening, reload->next, children->workers,
 				reload->listening, &faults);
 	log_faults(&faults);
@@ -127,8 +126,6 @@ void reload_failed(struct reload *reload, const struct child *child,
 		   const struct config_faults *faults)
 {
 	log_faults(faults);
-	if (reload->step == RELOAD_COMMITTED)
-		return; /* it is in force; whoever fails now is started again */
 	if (child->kind != CHILD_CHECKER)
 		log_event(LOG_LEVEL_ERROR, "reload", "%s %u cannot use it",
 			  child_kind_names[child->kind], child->index);
@@ -183,11 +180,21 @@ void reload_begin(struct reload *reload)
 	}
 }
 
+/* Nobody keeps a socket of what will never be served: it would let clients connect, and keep the next Postern out. */
 void reload_cancel(struct reload *reload)
 {
-	ev_timer_stop(reload->children->loop, &reload->deadline);
-	reload->step = RELOAD_NONE;
+	if (reload->step == RELOAD_PREPARING)
+		children_abort(reload->children);
+	drop_next(reload);
+	enter(reload, RELOAD_NONE, 0);
 	reload->again = false;
+}
+
+/* While the checker works, others may fail at what is in force; once it is committed, whoever fails is started again. */
+bool reload_concerns(const struct reload *reload, const struct child *child)
+{
+	return child->kind == CHILD_CHECKER ? reload->step == RELOAD_CHECKING
+					    : reload->step == RELOAD_PREPARING;
 }
 
 bool reload_active(const struct reload *reload)

@@ -36,6 +36,8 @@ void reload_cancel(struct reload *); /* we are about to end; may be called twice
 
 /* What the children tell, while reload_active(). */
 bool reload_active(const struct reload *);
+/* Whether what the child was given last is the configuration that is on its way. */
+bool reload_concerns(const struct reload *, const struct child *);
 void reload_checked(struct reload *);
 void reload_failed(struct reload *, const struct child *, const struct config_faults *);
 void reload_checker_over(struct reload *);

@@ -73,8 +73,8 @@ static void stop(struct supervisor *supervisor)
 	if (supervisor->phase == SUPERVISOR_STOPPING)
 		return; /* a further signal does not put off the deadline */
 	supervisor->phase = SUPERVISOR_STOPPING;
-	reload_cancel(&supervisor->reload);
 	supervisor->children.restarting = false;
+	reload_cancel(&supervisor->reload);
 	listening_close(&supervisor->listening);
 	children_tell(&supervisor->children, CHILD_KINDS, CONTROL_STOP);
 	set_deadline(supervisor, STOP_SECONDS);
@@ -84,8 +84,8 @@ static void stop(struct supervisor *supervisor)
 static void drain(struct supervisor *supervisor)
 {
 	supervisor->phase = SUPERVISOR_DRAINING;
-	reload_cancel(&supervisor->reload);
 	supervisor->children.restarting = false;
+	reload_cancel(&supervisor->reload);
 	listening_close(&supervisor->listening);
 	children_tell(&supervisor->children, CHILD_WORKER, CONTROL_DRAIN);
 	set_deadline(supervisor, supervisor->config->limits.drain_timeout + DRAIN_SECONDS);
@@ -161,6 +161,7 @@ static void on_checked(struct children *children, const char *version)
 {
 	struct supervisor *supervisor = children->owner;
 
+	children_tell(children, CHILD_CHECKER, CONTROL_STOP);
 	if (supervisor->phase != SUPERVISOR_CHECKING) {
 		if (reload_active(&supervisor->reload))
 			reload_checked(&supervisor->reload);
@@ -168,7 +169,6 @@ static void on_checked(struct children *children, const char *version)
 	}
 	supervisor->checked = true;
 	snprintf(supervisor->tls_version, sizeof(supervisor->tls_version), "%s", version);
-	children_tell(children, CHILD_CHECKER, CONTROL_STOP);
 }
 
 static void on_failed(struct children *children, const struct child *child,
@@ -176,11 +176,13 @@ static void on_failed(struct children *children, const struct child *child,
 {
 	struct supervisor *supervisor = children->owner;
 
-	if (reload_active(&supervisor->reload)) {
+	if (reload_concerns(&supervisor->reload, child)) {
 		reload_failed(&supervisor->reload, child, faults);
 		return;
 	}
 	if (child->kind == CHILD_CHECKER) {
+		if (supervisor->phase != SUPERVISOR_CHECKING)
+			return; /* of a reload that has been given up */
 		config_faults_print(faults, stderr);
 		supervisor->status = EX_CONFIG;
 		return;
@@ -443,8 +445,6 @@ static void cleanup(struct supervisor *supervisor)
 		pid_file_close(supervisor->config->pid_file, supervisor->pid_file);
 	unwatch_signals(supervisor);
 	log_target_close(&supervisor->log);
-	listening_close(&supervisor->reload.next_listening);
-	config_free(supervisor->reload.next);
 	config_free(supervisor->config);
 	ev_loop_destroy(supervisor->loop);
 	child_undumpable(true);

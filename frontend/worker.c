@@ -279,6 +279,8 @@ static void drain(struct worker *w)
 	if (w->draining)
 		return;
 	w->draining = true;
+	listener_set_free(w->prepared);
+	w->prepared = NULL;
 	ev_timer_stop(w->loop, &w->accept_pause);
 	if (w->serving != NULL) {
 		listener_set_close(w->serving);

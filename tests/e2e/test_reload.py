@@ -1,7 +1,9 @@
 """SIGHUP: a new configuration in place of the old one, while sessions go on and nobody is turned away."""
+import contextlib
 import os
 import re
 import signal
+import socket
 import ssl
 
 import pytest
@@ -85,6 +87,11 @@ def leaf(port, context):
     """The certificate that is shown there."""
     with clients.reach(port, "imap", "implicit", context) as wire:
         return wire.socket.getpeercert(True)
+
+
+def listening(port):
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
 
 
 def children(front):
@@ -270,6 +277,41 @@ def test_authentication_processes_follow_their_bounds(house, context):
     wait_for(lambda: len(one.front.children("auth")) == 2, "two of them")
     enter(one.front.port("imap", "implicit"), context).close()
     assert not one.front.events("child_died")
+    one.front.stop()
+
+
+def test_a_stop_in_the_middle_of_a_reload_closes_the_listeners_at_once(house, context):
+    one = house(workers=2)
+    port, coming = one.front.port("imap", "implicit"), ports.free_port()
+    with enter(port, context) as old:
+        os.kill(one.front.children("auth")[0], signal.SIGSTOP)
+        one.front.configure(one.text(listeners=[IMAP, Listener("imap", "implicit", "127.0.0.1", coming)]))
+        one.front.signal(signal.SIGHUP)
+        wait_for(lambda: listening(coming), "the new listener to be bound")
+        one.front.signal(signal.SIGTERM)
+        one.front.wait_event("stopping")
+        wait_for(lambda: not listening(port) and not listening(coming), "both to be closed", deadline=1.5)
+        assert works(old)
+    wait_for(lambda: one.front.status is not None, "its end")
+    assert one.front.status == 0 and not one.results()
+
+
+def test_a_process_that_starts_while_another_retires_is_not_led_to_it(house, context):
+    auth = 'source = "backend"; processes: { min = %d; max = %d; };'
+    one = house(auth=auth % (2, 2))
+    port = one.front.port("imap", "implicit")
+    with contextlib.ExitStack() as open_ones:
+        waiting = [open_ones.enter_context(clients.reach(port, "imap", "implicit", context)) for _ in range(16)]
+        for wire in waiting:    # each worker has exchanges at each process
+            wire.send("a AUTHENTICATE LOGIN\r\n")
+            assert wire.line().startswith("+")
+        one.reload(auth=auth % (1, 1))
+        assert len(one.front.children("auth")) == 2    # one retires
+        os.kill(one.front.children("worker")[0], signal.SIGKILL)
+        one.front.wait_event("child_started", kind="worker")
+        assert len(one.front.children("auth")) == 2    # it has exchanges of the other worker
+    wait_for(lambda: len(one.front.children("auth")) == 1, "the end of the one that has nothing to do any more")
+    enter(port, context).close()
     one.front.stop()
 
 
