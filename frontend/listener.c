@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #define ACCEPT_BURST 64 /* then the sessions that are there get their turn */
+#define LAST_BURSTS  64 /* before a socket goes: more than may wait there */
 
 static bool admitted(const struct listener_set *set, const struct address *peer)
 {
@@ -38,7 +39,8 @@ static void take(struct listener *l, int fd, const struct address *peer)
 		session_refuse(s, "limit");
 }
 
-static void accept_some(struct listener *l)
+/* Whether more may wait, and could be taken. */
+static bool accept_some(struct listener *l)
 {
 	struct worker *w = l->set->worker;
 
@@ -48,7 +50,7 @@ static void accept_some(struct listener *l)
 
 		if (w->sessions.total >= w->session_cap) {
 			worker_pause_accepting(w);
-			return;
+			return false;
 		}
 		fd = accept4(l->fd, &peer.u.any, &peer.len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
@@ -58,8 +60,9 @@ static void accept_some(struct listener *l)
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
 			worker_pause_accepting(w);
 		if (errno != EINTR && errno != ECONNABORTED)
-			return;
+			return false;
 	}
+	return true;
 }
 
 static void accept_ready(struct ev_loop *loop, ev_io *io, int events)
@@ -135,7 +138,9 @@ void listener_set_free(struct listener_set *set)
 void listener_set_accept(struct listener_set *set)
 {
 	for (size_t i = 0; i < set->count; i++) {
-		if (set->items[i].fd != -1)
-			accept_some(&set->items[i]);
+		struct listener *l = &set->items[i];
+
+		for (int left = LAST_BURSTS; l->fd != -1 && left > 0 && accept_some(l);)
+			left--;
 	}
 }

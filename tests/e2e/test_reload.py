@@ -296,6 +296,22 @@ def test_a_stop_in_the_middle_of_a_reload_closes_the_listeners_at_once(house, co
     assert one.front.status == 0 and not one.results()
 
 
+def test_all_who_wait_on_a_listener_that_goes_are_served(house):
+    second = Listener("imap", "starttls")
+    one = house(listeners=[IMAP, second], workers=1, limits="drain_timeout = 1; max_sessions_per_address = 2000;")
+    going, coming, worker = one.front.addresses[1][1], ports.free_port(), one.front.children("worker")[0]
+    with contextlib.ExitStack() as open_ones:
+        os.kill(worker, signal.SIGSTOP)
+        waiting = [open_ones.enter_context(socket.create_connection(("127.0.0.1", going), 20)) for _ in range(1000)]
+        one.front.configure(one.text(listeners=[IMAP, Listener("imap", "implicit", "127.0.0.1", coming)]))
+        one.front.signal(signal.SIGHUP)
+        wait_for(lambda: listening(coming), "the workers to be asked")
+        os.kill(worker, signal.SIGCONT)
+        greeted = [wire.recv(4) for wire in waiting]
+        assert greeted == [b"* OK"] * len(waiting)
+    one.front.stop()
+
+
 def test_a_process_that_starts_while_another_retires_is_not_led_to_it(house, context):
     auth = 'source = "backend"; processes: { min = %d; max = %d; };'
     one = house(auth=auth % (2, 2))
