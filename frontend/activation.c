@@ -14,7 +14,8 @@
 
 static struct {
 	struct {
-		int fd; /* -1: taken */
+		int fd; /* -1: closed */
+		bool wanted;
 		struct address address;
 		const char *why_not; /* NULL: it may be used */
 	} items[SOCKETS_MAX];
@@ -61,6 +62,7 @@ static void take(int fd)
 	    fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
 		return;
 	handed.items[handed.count].fd = fd;
+	handed.items[handed.count].wanted = false;
 	handed.items[handed.count].why_not = look_at(fd, &handed.items[handed.count].address);
 	handed.count++;
 }
@@ -86,28 +88,36 @@ int activation_take(const struct address *address, bool *shareable)
 		if (fd < 0 || handed.items[i].why_not ||
 		    !address_equal(&handed.items[i].address, address))
 			continue;
-		handed.items[i].fd = -1;
+		handed.items[i].wanted = true;
 		*shareable = option_of(fd, SOL_SOCKET, SO_REUSEPORT) == 1;
-		return fd;
+		return fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	}
 	return -1;
 }
 
 void activation_end(void)
 {
+	for (size_t i = 0; i < handed.count; i++)
+		if (handed.items[i].fd >= 0)
+			close(handed.items[i].fd);
+	handed.count = 0;
+}
+
+void activation_close_unused(void)
+{
 	char text[ADDRESS_TEXT_MAX];
 
 	for (size_t i = 0; i < handed.count; i++) {
 		const char *why = handed.items[i].why_not;
 
-		if (handed.items[i].fd < 0)
+		if (handed.items[i].wanted)
 			continue;
 		close(handed.items[i].fd);
+		handed.items[i].fd = -1;
 		log_event(LOG_LEVEL_WARNING, "socket_unused", "%s from the service manager: %s",
 			  handed.items[i].address.len > 0
 				  ? address_text(&handed.items[i].address.u.any, text)
 				  : "a descriptor",
 			  why ? why : "no listener has this address");
 	}
-	handed.count = 0;
 }

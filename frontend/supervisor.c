@@ -76,6 +76,7 @@ static void stop(struct supervisor *supervisor)
 	supervisor->children.restarting = false;
 	reload_cancel(&supervisor->reload);
 	listening_close(&supervisor->listening);
+	activation_end();
 	children_tell(&supervisor->children, CHILD_KINDS, CONTROL_STOP);
 	set_deadline(supervisor, STOP_SECONDS);
 	break_when_alone(supervisor);
@@ -87,6 +88,7 @@ static void drain(struct supervisor *supervisor)
 	supervisor->children.restarting = false;
 	reload_cancel(&supervisor->reload);
 	listening_close(&supervisor->listening);
+	activation_end();
 	children_tell(&supervisor->children, CHILD_WORKER, CONTROL_DRAIN);
 	set_deadline(supervisor, supervisor->config->limits.drain_timeout + DRAIN_SECONDS);
 	if (children_alive_of(&supervisor->children, CHILD_WORKER) == 0)
@@ -414,7 +416,7 @@ static int serve(struct supervisor *supervisor)
 				supervisor->children.workers, NULL, &faults);
 	config_faults_print(&faults, stderr);
 	config_faults_cleanup(&faults);
-	activation_end();
+	activation_close_unused();
 	if (status != 0)
 		return status;
 	status = make_shared(supervisor);
@@ -441,6 +443,7 @@ static void cleanup(struct supervisor *supervisor)
 	if (supervisor->shared >= 0)
 		close(supervisor->shared);
 	listening_close(&supervisor->listening);
+	activation_end();
 	if (supervisor->config)
 		pid_file_close(supervisor->config->pid_file, supervisor->pid_file);
 	unwatch_signals(supervisor);

@@ -13,12 +13,13 @@ from support.wait import wait_for
 
 VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
 
-# Binds sockets as a socket unit would and becomes the program: ADDRESS,PORT,REUSEPORT,V6ONLY[,TYPE] ... -- PROGRAM
+# Binds sockets as a socket unit would and becomes the program: ADDRESS,PORT,REUSEPORT,V6ONLY[,TYPE] ... [kept] -- PROGRAM
 _HAND_OVER = """
 import fcntl, os, socket, sys
 cut = sys.argv.index("--")
 bound = []
-for text in sys.argv[1:cut]:
+kept = sys.argv[cut - 1] == "kept"
+for text in sys.argv[1:cut - kept]:
     address, port, reuseport, v6only, *kind = text.split(",")
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     one = socket.socket(family, socket.SOCK_DGRAM if kind else socket.SOCK_STREAM)
@@ -31,6 +32,8 @@ for text in sys.argv[1:cut]:
     if not kind:
         one.listen(16)
     bound.append(fcntl.fcntl(one.fileno(), fcntl.F_DUPFD, 100))
+    if kept:
+        fcntl.fcntl(one.fileno(), fcntl.F_DUPFD, 300)
 for number, fd in enumerate(bound):
     os.dup2(fd, 3 + number)
 os.closerange(3 + len(bound), 200)
@@ -87,9 +90,10 @@ def manager(request, tmp_path, monkeypatch):
 
 @pytest.fixture
 def hand_over(monkeypatch):
-    """hand_over("127.0.0.1,143,0,0", ...): the next program is started with these sockets."""
-    def prepare(*sockets):
-        prefix = [sys.executable, "-B", "-c", _HAND_OVER, *sockets, "--"]
+    """hand_over("127.0.0.1,143,0,0", ...): the next program is started with these sockets; `kept`: open elsewhere too, as a service
+    manager has them."""
+    def prepare(*sockets, kept=False):
+        prefix = [sys.executable, "-B", "-c", _HAND_OVER, *sockets, *["kept"][:kept], "--"]
         monkeypatch.setenv("POSTERN_WRAPPER", shlex.join(prefix) + " " + os.environ.get("POSTERN_WRAPPER", ""))
     return prepare
 
@@ -230,6 +234,21 @@ def test_a_reload_keeps_a_socket_that_was_handed_over(make, hand_over, context):
     assert sockets_at(port) == before
     with clients.enter(port, "imap", "implicit", context, "alice", "right"):
         pass
+    one.stop()
+
+
+def test_a_listener_that_goes_and_comes_back_gets_its_socket_again(make, hand_over, context, certificate, store):
+    kept, other = ports.free_port(), ports.free_port()
+    hand_over(f"127.0.0.1,{kept},0,0", f"127.0.0.1,{other},0,0", kept=True)
+    all_of_them = [Listener("imap", "implicit", port=kept), Listener("imap", "implicit", port=other)]
+    one = make(all_of_them).start()
+    for count, listeners in enumerate((all_of_them[:1], all_of_them), 1):
+        one.configure(Configuration(certificate, [Backend("imap", store.port)], listeners=listeners, limits="drain_timeout = 1;"))
+        one.signal(signal.SIGHUP)
+        wait_for(lambda: len([event for event in one.events("reload") if "result" in event]) == count, one.log)
+    for port in (kept, other):
+        with clients.enter(port, "imap", "implicit", context, "alice", "right"):
+            pass
     one.stop()
 
 
