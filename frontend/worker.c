@@ -16,7 +16,9 @@
 
 #define ACCEPT_PAUSE       0.2
 #define DRAIN_LAST_SECONDS 2.0 /* after drain_timeout, for the last bytes */
-#define DESCRIPTORS_OWN    128 /* listeners, channels, log */
+#define DESCRIPTORS_OWN    128 /* channels, log */
+#define DESCRIPTORS_MAX    2000000u
+#define SESSIONS_LEAST     32
 
 /* ---- configuration -------------------------------------------------------------------------------------------------- */
 
@@ -129,6 +131,15 @@ static void name_listeners(struct listener_set *set)
 	}
 }
 
+/* A session has two, a listener too while a reload goes on. One that is missing then would end the channel that brings it. */
+static unsigned sessions_for(unsigned descriptors, size_t listeners)
+{
+	size_t own = DESCRIPTORS_OWN + 2 * listeners;
+
+	return descriptors > own + 2 * SESSIONS_LEAST ? (unsigned)(descriptors - own) / 2
+						      : SESSIONS_LEAST;
+}
+
 /* Who waits on a socket that may be going has been promised a greeting. */
 static void commit(struct worker *w, uint32_t number)
 {
@@ -142,6 +153,7 @@ static void commit(struct worker *w, uint32_t number)
 	w->serving = w->prepared;
 	w->prepared = NULL;
 	config = w->serving->generation->config;
+	w->session_cap = sessions_for(w->descriptors, config->listeners.count);
 	log_set_level(config->log.level);
 	auth_client_set_timeout(w->auth, config->limits.auth_timeout);
 	name_listeners(w->serving);
@@ -378,20 +390,20 @@ static void supervisor_closed(struct channel *channel, const char *why)
 
 /* ---- life ----------------------------------------------------------------------------------------------------------- */
 
-static unsigned descriptors_for_sessions(void)
+/* Asked for once: a confined worker may not. */
+static unsigned descriptor_limit(void)
 {
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) == -1 || limit.rlim_cur <= 2 * DESCRIPTORS_OWN)
-		return DESCRIPTORS_OWN / 2;
-	return limit.rlim_cur > 2000000 ? 1000000
-					: (unsigned)(limit.rlim_cur - DESCRIPTORS_OWN) / 2;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == -1)
+		return 0;
+	return limit.rlim_cur < DESCRIPTORS_MAX ? (unsigned)limit.rlim_cur : DESCRIPTORS_MAX;
 }
 
 static void init(struct worker *w, const struct child_start *start, struct ev_loop *loop)
 {
 	*w = (struct worker) { .start = start, .loop = loop };
-	w->session_cap = descriptors_for_sessions();
+	w->descriptors = descriptor_limit();
 	session_table_init(&w->sessions);
 	monitor_link_init(&w->monitor);
 	TAILQ_INIT(&w->resumed);

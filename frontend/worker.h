@@ -26,7 +26,8 @@ struct worker {
 	struct shared *shared;
 	struct session_table sessions;
 	uint32_t last_session;
-	unsigned session_cap; /* what the descriptors allow */
+	unsigned descriptors; /* that it may have */
+	unsigned session_cap; /* what they allow */
 	bool confined;        /* the filter of system calls is in force */
 	bool draining, drain_deadline_passed;
 	ev_timer drain_timer, accept_pause;

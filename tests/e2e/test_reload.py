@@ -314,13 +314,13 @@ def test_all_who_wait_on_a_listener_that_goes_are_served(house):
 
 def test_a_process_that_starts_while_another_retires_is_not_led_to_it(house, context):
     auth = 'source = "backend"; processes: { min = %d; max = %d; };'
-    one = house(auth=auth % (2, 2))
+    one = house(auth=auth % (2, 2), limits="drain_timeout = 2; max_sessions_per_address = 100;")
     port = one.front.port("imap", "implicit")
     with contextlib.ExitStack() as open_ones:
-        waiting = [open_ones.enter_context(clients.reach(port, "imap", "implicit", context)) for _ in range(16)]
-        for wire in waiting:    # each worker has exchanges at each process
+        waiting = [open_ones.enter_context(clients.reach(port, "imap", "implicit", context)) for _ in range(40)]
+        for wire in waiting:    # at once: each worker begins exchanges with each process
             wire.send("a AUTHENTICATE LOGIN\r\n")
-            assert wire.line().startswith("+")
+        assert all(wire.line().startswith("+") for wire in waiting)
         one.reload(auth=auth % (1, 1))
         assert len(one.front.children("auth")) == 2    # one retires
         os.kill(one.front.children("worker")[0], signal.SIGKILL)
@@ -328,6 +328,24 @@ def test_a_process_that_starts_while_another_retires_is_not_led_to_it(house, con
         assert len(one.front.children("auth")) == 2    # it has exchanges of the other worker
     wait_for(lambda: len(one.front.children("auth")) == 1, "the end of the one that has nothing to do any more")
     enter(port, context).close()
+    one.front.stop()
+
+
+def test_a_reload_finds_descriptors_for_its_listeners_however_many_sessions_there_are(house, context, monkeypatch):
+    monkeypatch.setenv("POSTERN_WRAPPER", "prlimit --nofile=270:270 " + os.environ.get("POSTERN_WRAPPER", ""))
+    one = house(listeners=[IMAP] + [Listener("imap", "starttls")] * 63, workers=1, auth='source = "backend"; processes: { max = 2; };',
+                limits="drain_timeout = 1; max_sessions_per_address = 2000;")
+    port, worker = one.front.port("imap", "implicit"), one.front.children("worker")[0]
+    with contextlib.ExitStack() as open_ones:
+        wires = []
+        with contextlib.suppress(OSError):    # until the next one has to wait
+            while len(wires) < 150:
+                wires.append(open_ones.enter_context(clients.reach(port, "imap", "implicit", context, deadline=2)))
+                assert clients.log_in(wires[-1], "imap", "alice", "right").startswith(clients.ACCEPTED["imap"])
+        one.reload()
+        assert len(wires) > 30 and all(works(wire) for wire in wires)
+    enter(port, context).close()
+    assert one.front.children("worker") == [worker]
     one.front.stop()
 
 
