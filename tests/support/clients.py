@@ -5,6 +5,8 @@ waits for an answer that never comes fails instead of hanging. The wrappers roun
 fetchmail write what configuration the client needs into a folder of the caller and run it once.
 """
 import base64
+import errno
+import itertools
 import os
 import socket
 import ssl
@@ -30,6 +32,20 @@ def tls_context(ca, version=None, verify=True):
     return context
 
 
+# Below the kernel's own choice, and never the same twice in a run: a log names a client by its port.
+_ports = itertools.chain.from_iterable(itertools.repeat(range(10000, 32768)))
+
+
+def _connect(host, port, source, deadline):
+    """From a port that no client of this run has had before."""
+    for left in reversed(range(100)):    # somebody else may have some of them
+        try:
+            return socket.create_connection((host, port), timeout=deadline, source_address=(source, next(_ports)))
+        except OSError as error:
+            if not left or error.errno not in (errno.EADDRINUSE, errno.EADDRNOTAVAIL):
+                raise
+
+
 class Wire:
     """One connection, byte by byte. Text is latin-1 both ways, so that every octet has a character."""
 
@@ -37,8 +53,7 @@ class Wire:
         self.name = name
         self.data = b""
         self.ending = None
-        self.socket = socket.create_connection((host, port), timeout=deadline,
-                                               source_address=(source, 0) if source else None)
+        self.socket = _connect(host, port, source or ("::1" if ":" in host else "127.0.0.1"), deadline)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls is not None:
             self.start_tls(tls)
