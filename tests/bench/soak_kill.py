@@ -107,6 +107,7 @@ def main():
         try:
             backends = [Backend("imap", dovecot.imap_port), Backend("pop3", dovecot.pop3_port), Backend("submission", postfix.port)]
             configuration = Configuration(certificate, backends, listeners=LISTENERS,
+                                          monitor="",
                                           limits=f"drain_timeout = 2; max_sessions_per_address = {ALLOWED};")
             with Postern(tempfile.mkdtemp(dir=folder), configuration) as front:
                 fine = soak(front, context, options)

@@ -145,6 +145,7 @@ def main():
         try:
             pool = Pool([dovecots[0].imap_port, dovecots[1].imap_port, slow.port])
             configuration = Configuration(certificate, [pool], listeners=LISTENERS,
+                                          monitor="",
                                           limits="drain_timeout = 2; max_sessions_per_address = 0;")
             with Postern(tempfile.mkdtemp(dir=folder), configuration) as front:
                 fine = soak(front, context, dovecots, slow, options)

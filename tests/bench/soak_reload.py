@@ -102,7 +102,7 @@ class Changes:
         backends = [Backend(one.protocol, one.port, name=f"{one.pool()}-{number % 5}") for one in self.backends]
         return Configuration(self.certificate, backends, listeners=LISTENERS + extra,
                              limits=f"drain_timeout = 2; max_sessions_per_address = {5000 + number}; "
-                                    f"preauth_timeout = {60 + number % 7};")
+                                    f"preauth_timeout = {60 + number % 7};", monitor="")
 
     def broken(self, number):
         good = self.good(0).text()
