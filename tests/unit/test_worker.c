@@ -11,14 +11,21 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-/* The child: no descriptor beyond 0, 1 and 2 is free for its loop. */
+/* The child: no descriptor is left for its loop. */
 static void run_without_descriptors(int log)
 {
-	const struct rlimit standard = { 3, 3 };
 	const struct child_start start = { .kind = CHILD_WORKER, .channel = -1, .shared = -1 };
+	struct rlimit limit;
 
 	log_set_output(&(struct log_output) { .fd = log });
-	_exit(setrlimit(RLIMIT_NOFILE, &standard) == 0 ? worker_run(&start) : EXIT_FAILURE);
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		_exit(EXIT_FAILURE);
+	limit.rlim_cur = 64;
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+		_exit(EXIT_FAILURE);
+	while (open("/dev/null", O_RDONLY | O_CLOEXEC) >= 0)
+		;
+	_exit(worker_run(&start));
 }
 
 static void a_worker_without_a_loop_logs_a_bug_and_ends(void **state)
