@@ -31,6 +31,7 @@ ODD_USERS = {
 }
 
 _running = []    # Posterns, for the report of a failure
+_skipped = []    # tests that this machine or user cannot run
 _WHOLE = pytest.StashKey()    # whether every test is run
 
 
@@ -46,14 +47,17 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.fixture
 def whole_run(request):
-    """For a test that judges what all others have done."""
+    """For a test that judges what all others have done: whether none of them was skipped."""
     if not request.config.stash[_WHOLE]:
         pytest.skip("only some of the tests were asked for")
+    return not _skipped
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
+    if report.skipped:
+        _skipped.append(item)
     if report.failed:
         for front in _running:
             report.sections.append(("log of the Postern in " + front.folder, front.log()[-12000:]))

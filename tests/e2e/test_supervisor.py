@@ -357,6 +357,7 @@ def test_children_hold_their_own_descriptors_only(front):
     one = front(workers=2)
     for kind, sockets in (("worker", 1 + 1 + 3), ("auth", 1 + 2), ("monitor", 1 + 2)):    # channel, listener, peers
         for pid in one.children(kind):
+            wait_for(lambda: sum(target.startswith("socket:") for target in held(pid).values()) >= sockets, "its channels")
             descriptors = held(pid)
             assert descriptors.pop("0") == descriptors.pop("1") == "/dev/null"
             descriptors.pop("2")
