@@ -8,6 +8,7 @@ import base64
 import errno
 import itertools
 import os
+import random
 import socket
 import ssl
 import subprocess
@@ -32,18 +33,22 @@ def tls_context(ca, version=None, verify=True):
     return context
 
 
-# Below the kernel's own choice, and never the same twice in a run: a log names a client by its port.
-_ports = itertools.chain.from_iterable(itertools.repeat(range(10000, 32768)))
+# Below the kernel's own choice, each once a round; another run begins elsewhere. Threads may share it.
+_FIRST, _LAST = 10000, 32767
+_steps = itertools.count(random.randint(_FIRST, _LAST))
 
 
 def _connect(host, port, source, deadline):
-    """From a port that no client of this run has had before."""
-    for left in reversed(range(100)):    # somebody else may have some of them
+    """From a port that no client of this run has had before, since a log names a client by it; from any where too many of
+    those are somebody else's."""
+    for _ in range(50):
+        own = _FIRST + next(_steps) % (_LAST - _FIRST + 1)
         try:
-            return socket.create_connection((host, port), timeout=deadline, source_address=(source, next(_ports)))
+            return socket.create_connection((host, port), timeout=deadline, source_address=(source, own))
         except OSError as error:
-            if not left or error.errno not in (errno.EADDRINUSE, errno.EADDRNOTAVAIL):
+            if error.errno not in (errno.EADDRINUSE, errno.EADDRNOTAVAIL):
                 raise
+    return socket.create_connection((host, port), timeout=deadline, source_address=(source, 0))
 
 
 class Wire:
