@@ -111,6 +111,7 @@ def test_the_same_wrong_password_counts_once(start, context):
     # SCRAM shows nobody whether it is the same
     for _ in range(2):
         assert attempt(front, context, "alice", "old", HERE, "SCRAM-SHA-256").startswith(clients.REFUSED["imap"])
+    front.wait_event("auth_failed", count=14)
     assert [one["repeated"] for one in front.events("auth_failed")][-2:] == ["no", "no"]
 
 
