@@ -45,7 +45,6 @@ def test_the_grammars_are_pure(path):
 
 @pytest.mark.parametrize("library, files", [
     (r"sasl/", {"auth/auth_sasl.c", "auth/auth_sasl_library.c"}),
-    (r"wolfssl/", {"frontend/tls.c"}),
     (r"openssl/", {"frontend/key.c"}),
     (r"seccomp\.h$", {"frontend/syscalls.c"}),
     (r"microhttpd", {"frontend/status_http.c"}),
@@ -54,9 +53,10 @@ def test_a_library_is_known_to_one_file(library, files):
     assert who_includes(library) == files
 
 
-def test_libconfig_is_known_to_the_configuration_alone():
-    found = who_includes(r"libconfig\.h$")
-    assert found and all(name.startswith("frontend/config") for name in found), found
+@pytest.mark.parametrize("library, beginning", [(r"libconfig\.h$", "frontend/config"), (r"wolfssl/|/tls_internal\.h$", "frontend/tls")])
+def test_a_library_is_known_to_one_family_of_files(library, beginning):
+    found = who_includes(library)
+    assert found and all(name.startswith(beginning) for name in found), found
 
 
 def test_the_auth_process_knows_nothing_of_clients():

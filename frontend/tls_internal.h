@@ -1,0 +1,42 @@
+/* tls_internal - what the tls*.c files share: the library's headers, contexts and sessions as they are.
+ * Included by no other file: the library defines hundreds of names, OpenSSL's among them.
+ */
+#ifndef FRONTEND_TLS_INTERNAL_H
+#define FRONTEND_TLS_INTERNAL_H
+
+#include <wolfssl/options.h>
+#include <wolfssl/ssl.h>
+#include <wolfssl/error-ssl.h>
+#include <wolfssl/wolfcrypt/error-crypt.h>
+
+#include "frontend/key.h"
+#include "frontend/tls.h"
+
+#define TLS_NAME_MAX 255
+
+struct tls_context {
+	WOLFSSL_CTX *ctx;
+	struct key *key; /* of a server; NULL for a client */
+	bool verify;     /* of a client: the backend's certificate and name */
+};
+
+struct tls {
+	WOLFSSL *ssl;
+	bool server, verify_address;
+	struct buffer *in, *out; /* only while a call is under way */
+	int error;
+	struct tls_facts facts;
+	char name[TLS_NAME_MAX + 1]; /* server: the client's SNI; client: the name to verify */
+};
+
+/* tls_key.c: the library's device that signs; a context is told of it before its chain, of the key after it. 0 or -1. */
+#define TLS_KEY_DEVICE 1
+int tls_key_device_start(void);
+void tls_key_device_stop(void);
+bool tls_key_device_use(WOLFSSL_CTX *, const struct key *);
+
+/* tls.c: the library's I/O, on the buffers of the call that is under way. */
+int tls_receive(WOLFSSL *, char *data, int size, void *tls);
+int tls_send(WOLFSSL *, char *data, int size, void *tls);
+
+#endif

@@ -1,0 +1,106 @@
+/* tls_library - the TLS library in a process: its memory, its seed, its start and end.
+ * Invariants: every block is wiped when it is freed; random numbers come from the kernel without a file being opened.
+ */
+#include "frontend/tls_internal.h"
+#include <wolfssl/wolfcrypt/random.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+/* ---- memory --------------------------------------------------------------------------------------------------------- */
+
+/* Each block begins with its size, so that it can be wiped when it is freed. */
+union block_head {
+	size_t size;
+	max_align_t align;
+};
+
+static void *wiping_malloc(size_t size)
+{
+	union block_head *head = size < SIZE_MAX / 2 ? malloc(sizeof(*head) + size) : NULL;
+
+	if (head == NULL)
+		return NULL;
+	head->size = size;
+	return head + 1;
+}
+
+static void wiping_free(void *block)
+{
+	union block_head *head = block;
+
+	if (block == NULL)
+		return;
+	head--;
+	explicit_bzero(head, sizeof(*head) + head->size);
+	free(head);
+}
+
+static void *wiping_realloc(void *block, size_t size)
+{
+	void *fresh = wiping_malloc(size);
+	size_t old = block ? ((union block_head *)block - 1)->size : 0;
+
+	if (fresh == NULL)
+		return NULL;
+	if (block != NULL)
+		memcpy(fresh, block, old < size ? old : size);
+	wiping_free(block);
+	return fresh;
+}
+
+/* ---- seed ----------------------------------------------------------------------------------------------------------- */
+
+static bool seed_is_ours;
+
+/* Takes the place of the library's own function, which opens /dev/urandom for each session and each certificate: a
+ * confined worker opens nothing. */
+int wc_GenerateSeed(OS_Seed *os, byte *seed, word32 sz)
+{
+	seed_is_ours = true;
+	for (word32 done = 0; done < sz;) {
+		ssize_t got = getrandom(seed + done, sz - done, 0);
+
+		if (got < 0 && errno != EINTR)
+			return RAN_BLOCK_E;
+		done += got > 0 ? (word32)got : 0;
+	}
+	return 0;
+}
+
+/* Whether the library, as it was built, calls ours. */
+static bool seed_works(void)
+{
+	WC_RNG rng;
+
+	return wc_InitRng(&rng) == 0 && wc_FreeRng(&rng) == 0 && seed_is_ours;
+}
+
+/* ---- the process ---------------------------------------------------------------------------------------------------- */
+
+int tls_init(void)
+{
+	if (wolfSSL_SetAllocators(wiping_malloc, wiping_free, wiping_realloc) != 0)
+		return -1;
+	if (key_library_init() != 0 || wolfSSL_Init() != WOLFSSL_SUCCESS || !seed_works())
+		return -1;
+	return tls_key_device_start();
+}
+
+void tls_cleanup(void)
+{
+	tls_key_device_stop();
+	wolfSSL_Cleanup();
+}
+
+const char *tls_version(void)
+{
+	static char text[32];
+
+	if (text[0] == '\0')
+		snprintf(text, sizeof(text), "wolfSSL-%s", wolfSSL_lib_version());
+	return text;
+}
