@@ -3,13 +3,17 @@
 The program is $POSTERN (default build/postern), started behind $POSTERN_WRAPPER when that is set (valgrind ...). Listeners
 are given port 0; the real ports are read from the `ready` event. A log that holds a report of a sanitizer fails the test."""
 import atexit
+import fcntl
 import os
 import pathlib
+import select
 import shlex
 import signal
 import subprocess
 import tempfile
+import termios
 import threading
+import time
 from dataclasses import dataclass, field
 
 from . import log_lines, process
@@ -142,6 +146,7 @@ class Postern:
         self._lines = []
         self._reader = None
         self._news = threading.Condition()
+        self._reading = threading.Lock()
         if configuration is not None:
             self.configure(configuration)
 
@@ -166,7 +171,7 @@ class Postern:
         assert os.access(program(), os.X_OK), f"{program()} is not there: run make first"
         self._lines = []
         self._process = subprocess.Popen(command("-c", self.path, *self.arguments), stdin=subprocess.DEVNULL,
-                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment(),
+                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, bufsize=0, env=environment(),
                                          start_new_session=True)
         atexit.register(self.kill)
         self._reader = threading.Thread(target=self._read, args=(self._process.stderr,), daemon=True)
@@ -186,9 +191,16 @@ class Postern:
 
     def _read(self, stream):
         """Runs in a thread: collects the log line by line."""
+        rest = b""
         with stream:
-            for raw in stream:
-                self.hear(raw.decode("utf-8", "surrogateescape").rstrip("\n"))
+            while select.select([stream], [], []):
+                with self._reading:
+                    data = os.read(stream.fileno(), 1 << 16)
+                    *whole, rest = (rest + data).split(b"\n")
+                    for raw in whole if data else filter(None, [rest]):
+                        self.hear(raw.decode("utf-8", "surrogateescape"))
+                if not data:
+                    return
 
     def hear(self, line):
         """Adds a line to the log; a stand-in for a daemon of logs calls this as well."""
@@ -263,8 +275,21 @@ class Postern:
     # -- what it says
 
     def lines(self):
+        """All lines so far: what it has written by now is among them."""
+        self._catch_up()
         with self._news:
             return list(self._lines)
+
+    def _catch_up(self):
+        stream = self._process and self._process.stderr
+        waiting = bytearray(4)
+        try:
+            while stream and fcntl.ioctl(stream.fileno(), termios.FIONREAD, waiting) == 0 and any(waiting):
+                time.sleep(0.0005)
+        except (OSError, ValueError):    # it has ended, and everything was read
+            pass
+        with self._reading:
+            pass
 
     def log(self):
         return "\n".join(self.lines())
