@@ -27,15 +27,17 @@ static bool look_up(const char *name, const char *path, struct account *account,
 }
 
 bool account_find(const struct config *config, const char *path, bool only_check,
-		  struct account *worker, struct account *auth, struct config_faults *faults)
+		  struct account out[CHILD_KINDS], struct config_faults *faults)
 {
 	const char *user = config->user;
 
-	*worker = *auth = (struct account) { 0 };
+	for (int kind = 0; kind < CHILD_KINDS; kind++)
+		out[kind] = (struct account) { 0 };
 	if (geteuid() != 0) {
-		if (!only_check && (user || config->auth_user))
+		if (!only_check && (user || config->auth_user || config->keeper_user))
 			log_event(LOG_LEVEL_INFO, "supervisor",
-				  "not started as root: user and auth_user are ignored");
+				  "not started as root: user, auth_user and keeper_user are "
+				  "ignored");
 		return true;
 	}
 	if (!user && getpwnam("postern"))
@@ -46,8 +48,14 @@ bool account_find(const struct config *config, const char *path, bool only_check
 			log_event(LOG_LEVEL_WARNING, "supervisor",
 				  "no user \"postern\": running as \"nobody\"");
 	}
-	return look_up(user, path, worker, faults) &&
-	       look_up(config->auth_user ? config->auth_user : user, path, auth, faults);
+	if (!look_up(user, path, &out[CHILD_WORKER], faults) ||
+	    !look_up(config->auth_user ? config->auth_user : user, path, &out[CHILD_AUTH],
+		     faults) ||
+	    !look_up(config->keeper_user ? config->keeper_user : user, path, &out[CHILD_KEEPER],
+		     faults))
+		return false;
+	out[CHILD_MONITOR] = out[CHILD_CHECKER] = out[CHILD_WORKER];
+	return true;
 }
 
 const char *account_auth_name(const struct config *config)

@@ -11,10 +11,10 @@ struct account {
 	gid_t gid;
 };
 
-/* Of `user`, `auth_user` and their defaults. False when one does not exist or is root: the fault names it with `path`.
- * What an operator should know besides is logged, unless only the configuration is checked. */
-bool account_find(const struct config *, const char *path, bool only_check, struct account *worker,
-		  struct account *auth, struct config_faults *);
+/* Of `user`, `auth_user`, `keeper_user` and their defaults, for each kind of child. False when one does not exist or is root: the fault
+ * names it with `path`. What an operator should know besides is logged, unless only the configuration is checked. */
+bool account_find(const struct config *, const char *path, bool only_check,
+		  struct account out[CHILD_KINDS], struct config_faults *);
 
 /* Whom the authentication processes run as; NULL: they stay what we are, since we were not started as root. */
 const char *account_auth_name(const struct config *);

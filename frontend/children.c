@@ -503,7 +503,7 @@ static void child_init(struct child *child, struct children *all, enum child_kin
 	child->all = all;
 	child->kind = kind;
 	child->index = index;
-	child->wanted = kind == CHILD_WORKER || kind == CHILD_MONITOR;
+	child->wanted = kind != CHILD_AUTH && kind != CHILD_CHECKER;
 	child->channel.fd = -1;
 	ev_timer_init(&child->timer, on_timer, 0, 0);
 	child->timer.data = child;
@@ -516,7 +516,7 @@ int children_init(struct children *all, unsigned workers)
 	child_init(&all->checker, all, CHILD_CHECKER, 0);
 	if (spawn_init(&all->spawner) < 0)
 		return -1;
-	all->count = workers + CONFIG_AUTH_PROCESSES_MAX + 1;
+	all->count = workers + CONFIG_AUTH_PROCESSES_MAX + 2;
 	item = all->items = calloc(all->count, sizeof(*all->items));
 	if (!all->items) {
 		spawn_cleanup(&all->spawner);
@@ -527,6 +527,7 @@ int children_init(struct children *all, unsigned workers)
 		child_init(item++, all, CHILD_WORKER, i);
 	for (unsigned i = 0; i < CONFIG_AUTH_PROCESSES_MAX; i++)
 		child_init(item++, all, CHILD_AUTH, i);
+	child_init(item++, all, CHILD_KEEPER, 0);
 	child_init(item, all, CHILD_MONITOR, 0);
 	ev_child_init(&all->reaper, on_reaped, 0, 0);
 	all->reaper.data = all;

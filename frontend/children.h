@@ -62,6 +62,8 @@ struct children_handlers {
 	void (*serving)(struct children *);
 	/* The checker's answer: the TLS library's version. */
 	void (*checked)(struct children *, const char *version);
+	/* READY of any child: its warnings, if there are any; told before what READY leads to. */
+	void (*warned)(struct children *, const struct child *, const struct config_faults *);
 	/* FAILED of any child: its faults. */
 	void (*failed)(struct children *, const struct child *, const struct config_faults *);
 	/* A child is over. `status` as of waitpid(). */
@@ -81,7 +83,8 @@ struct children {
 	struct account accounts[CHILD_KINDS];
 	ev_child reaper;
 	struct child checker;
-	struct child *items; /* workers, then room for authentication processes, then the monitor */
+	struct child
+		*items; /* workers, room for authentication processes, the keeper, the monitor */
 	unsigned workers, count;
 	unsigned last_incarnation;
 	uint32_t

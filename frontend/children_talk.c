@@ -7,6 +7,7 @@
 #include "frontend/prepared.h"
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* ---- to a child ---- */
@@ -105,6 +106,14 @@ static bool are_peers(const struct child *a, const struct child *b)
 	return a->kind != b->kind && (a->kind == CHILD_WORKER || b->kind == CHILD_WORKER);
 }
 
+/* With the keeper, packets: its end and a worker's read and write them directly, each in a thread that may wait. */
+static int pair_of(const struct child *a, const struct child *b, int fds[2])
+{
+	if (a->kind == CHILD_KEEPER || b->kind == CHILD_KEEPER)
+		return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds);
+	return channel_pair(fds);
+}
+
 bool child_wire(struct child *child)
 {
 	struct children *all = child->all;
@@ -116,7 +125,7 @@ bool child_wire(struct child *child)
 		/* who is not wanted any more ends when its last channel does: it gets no further one */
 		if (!are_peers(child, peer) || !child_is_wired(peer) || !peer->wanted)
 			continue;
-		if (channel_pair(fds) < 0) {
+		if (pair_of(child, peer, fds) < 0) {
 			log_event(LOG_LEVEL_ERROR, "supervisor", "cannot make a work channel: %s",
 				  strerror(errno));
 			return false;
@@ -151,23 +160,33 @@ void child_retire(struct child *child)
 
 /* ---- from a child ---- */
 
+static void take_checked(struct child *child, struct message_reader *reader)
+{
+	const char *version = message_get_string(reader);
+
+	child->all->handlers->checked(child->all, version ? version : "");
+}
+
 /* The answer to what has been taken back in the meantime says nothing any more. */
 static void take_ready(struct child *child, struct message_reader *reader)
 {
+	struct config_faults warnings = { 0 };
+
 	if (message_get_u32(reader) != child->given)
 		return;
-	if (reader->failed || child->ready) {
+	prepared_faults(reader, &warnings);
+	if (reader->failed || warnings.errors > 0 || child->ready) {
 		child_kill(child);
-		return;
+	} else {
+		child->ready = true;
+		if (warnings.count > 0)
+			child->all->handlers->warned(child->all, child, &warnings);
+		if (child->kind == CHILD_CHECKER)
+			take_checked(child, reader);
+		else
+			child_answered(child);
 	}
-	child->ready = true;
-	if (child->kind == CHILD_CHECKER) {
-		const char *version = message_get_string(reader);
-
-		child->all->handlers->checked(child->all, version ? version : "");
-		return;
-	}
-	child_answered(child);
+	config_faults_cleanup(&warnings);
 }
 
 static void take_failed(struct child *child, struct message_reader *reader)
@@ -200,7 +219,8 @@ static void take_stuck(struct child *child, struct message_reader *reader)
 	unsigned index = message_get_u32(reader), incarnation = message_get_u32(reader);
 	struct child *peer = child_find(child->all, kind, index);
 
-	if (!message_done(reader) || child->kind != CHILD_WORKER || kind != CHILD_AUTH || !peer) {
+	if (!message_done(reader) || child->kind != CHILD_WORKER || !peer ||
+	    (kind != CHILD_AUTH && kind != CHILD_KEEPER)) {
 		child_kill(child);
 		return;
 	}

@@ -123,7 +123,7 @@ struct config_guessing {
 struct config {
 	struct arena *arena;
 	const char *hostname;
-	const char *user, *auth_user; /* NULL: not named */
+	const char *user, *auth_user, *keeper_user; /* NULL: not named */
 	int workers;
 	const char *pid_file;
 	bool seccomp; /* workers may make the calls of syscalls.c only */

@@ -283,6 +283,7 @@ void config_check(struct config_loader *loader)
 	check_hostname(loader);
 	check_user(loader, &config->user, "user");
 	check_user(loader, &config->auth_user, "auth_user");
+	check_user(loader, &config->keeper_user, "keeper_user");
 	count_workers(config);
 	check_listeners(loader);
 	config_check_auth(loader);

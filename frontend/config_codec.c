@@ -35,6 +35,8 @@ static unsigned section_of(enum child_kind kind)
 	switch (kind) {
 	case CHILD_AUTH:
 		return SECTION_AUTH;
+	case CHILD_KEEPER:
+		return SECTION_KEEPER;
 	case CHILD_MONITOR:
 		return SECTION_MONITOR;
 	case CHILD_CHECKER:
@@ -454,7 +456,8 @@ struct config *config_decode(struct message_reader *reader, enum child_kind kind
 	d.scratch = arena_new();
 	decode_rows(&d, option_table, config);
 	arena_free(d.scratch);
-	if (!d.malformed && !reader->failed && (d.section == SECTION_AUTH || routes_sane(config)) &&
+	if (!d.malformed && !reader->failed &&
+	    (!(d.section & (SECTION_WORKER | SECTION_MONITOR)) || routes_sane(config)) &&
 	    (!(d.section & SECTION_WORKER) || listeners_sane(config)))
 		return config;
 	config_free(config);

@@ -11,7 +11,8 @@
 #define MONITOR SECTION_MONITOR
 #define BOTH    (SECTION_WORKER | SECTION_AUTH)
 #define POOLS   (SECTION_WORKER | SECTION_MONITOR) /* who connects to the servers */
-#define EVERY   (SECTION_WORKER | SECTION_AUTH | SECTION_MONITOR)
+#define KEEPER  SECTION_KEEPER
+#define EVERY   (SECTION_WORKER | SECTION_AUTH | SECTION_KEEPER | SECTION_MONITOR)
 #define DAY     86400
 #define WEEK    604800
 #define END                                                                                        \
@@ -612,7 +613,7 @@ const struct option option_table[] = {
 	{ .name = "hostname",
 	  .type = OPTION_STRING,
 	  .offset = AT(hostname),
-	  .sections = EVERY,
+	  .sections = POOLS | AUTH,
 	  .min = 1,
 	  .max = 255,
 	  .text = "",
@@ -634,7 +635,14 @@ const struct option option_table[] = {
 	  .flags = OPTION_RESTART,
 	  .shown = "`user`",
 	  .help = "Whom the authentication processes run as; a user of its own is advised." },
-	MISSING("keeper_user", OPTION_STRING),
+	{ .name = "keeper_user",
+	  .type = OPTION_STRING,
+	  .offset = AT(keeper_user),
+	  .min = 1,
+	  .max = 32,
+	  .flags = OPTION_RESTART,
+	  .shown = "`user`",
+	  .help = "Whom the keeper of the private keys runs as; a user of its own is advised." },
 	{ .name = "workers",
 	  .type = OPTION_INT,
 	  .offset = AT(workers),
@@ -654,13 +662,13 @@ const struct option option_table[] = {
 	  .type = OPTION_BOOL,
 	  .offset = AT(seccomp),
 	  .flags = OPTION_RESTART,
-	  .sections = WORKER,
+	  .sections = WORKER | KEEPER,
 	  .number = true,
 	  .help = "Workers may make only the system calls that `postern --syscalls` shows, and are "
 		  "killed at any other; false is for debugging." },
 	{ .name = "tls",
 	  .type = OPTION_GROUP,
-	  .sections = WORKER,
+	  .sections = WORKER | KEEPER,
 	  .rows = tls_rows,
 	  .help = "TLS towards clients, for all listeners." },
 	{ .name = "listeners",

@@ -3,11 +3,20 @@
  * (SHARED_FD -1: none; UID 0: stay; the last two as enum log_kind and log_format).
  * It gets its configuration as PREPARE, answers READY or FAILED, and begins with COMMIT. A reload is the same again, while
  * it goes on serving what it has: COMMIT puts the new one in its place, ABORT drops it.
+ * Certificates travel as a book (book.h), a sealed memory file that the checker makes of the files: BOOK before the PREPARE of a
+ * generation, and alone when files have been renewed.
  */
 #ifndef FRONTEND_CONTROL_H
 #define FRONTEND_CONTROL_H
 
-enum child_kind { CHILD_WORKER, CHILD_AUTH, CHILD_MONITOR, CHILD_CHECKER, CHILD_KINDS };
+enum child_kind {
+	CHILD_WORKER,
+	CHILD_AUTH,
+	CHILD_KEEPER,
+	CHILD_MONITOR,
+	CHILD_CHECKER,
+	CHILD_KINDS
+};
 
 enum control_type {
 	/* supervisor to child */
@@ -23,18 +32,28 @@ enum control_type {
 	CONTROL_STOP,  /* exit now */
 	/* u8 kind, u32 index, u32 incarnation: begin nothing new there, and close the work channel when nothing is open */
 	CONTROL_PEER_RETIRE,
+	/* To the checker, before PREPARE: the certificates to judge (certificate_message.h); one descriptor (the old book) or none. */
+	CONTROL_CERTIFICATES,
+	/* To the checker and the keeper, the answer to WANT (certificate_message.h): descriptors of what could be opened. */
+	CONTROL_FILES,
+	/* To worker, keeper and monitor: u32 generation; one descriptor. Before PREPARE of that generation; alone, with the one in
+	 * force, it takes effect at once, and the keeper answers READY when it has the keys. */
+	CONTROL_BOOK,
 	/* child to supervisor */
-	CONTROL_READY =
-		64, /* u32 generation; the checker adds a string: the TLS library's version */
-	CONTROL_FAILED, /* u32 generation, u32 count, then per fault: string file, u32 line, string text */
+	/* u32 generation, then warnings as the faults of FAILED; the checker adds a string (the TLS library's version) and, as its
+	 * descriptor, the book */
+	CONTROL_READY = 64,
+	/* u32 generation, u32 count, then per fault: u8 whether it is a warning, string file, u32 line, string text */
+	CONTROL_FAILED,
 	CONTROL_SERVING, /* u32 generation: the answer to COMMIT */
 	CONTROL_STUCK,   /* u8 kind, u32 index, u32 incarnation: that peer does not answer */
 	CONTROL_BUSY,    /* u8 kind: requests wait, and every process of that kind is busy */
 	CONTROL_IDLE,    /* it has had nothing to do for a while */
+	CONTROL_WANT,    /* checker, keeper: u32 index of a certificate whose files it is to get */
 };
 
-#define CONTROL_MESSAGE_MAX (8u << 20)
-#define CONTROL_QUEUE_MAX   (32u << 20)
+#define CONTROL_MESSAGE_MAX (64u << 20) /* the paths of 100,000 certificates */
+#define CONTROL_QUEUE_MAX   (96u << 20)
 #define WORK_MESSAGE_MAX    65536u /* worker and its peers */
 #define WORK_QUEUE_MAX      (1u << 20)
 

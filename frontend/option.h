@@ -42,7 +42,8 @@ enum option_section {
 	SECTION_WORKER = 1,
 	SECTION_AUTH = 2,
 	SECTION_MONITOR = 4,
-	SECTION_LOGIN = 8
+	SECTION_LOGIN = 8,
+	SECTION_KEEPER = 16
 };
 
 /* `value` of the words of a path: whether ":/path" may follow. */

@@ -6,6 +6,7 @@ static void put_faults(struct message_writer *message, const struct config_fault
 {
 	message_put_u32(message, (uint32_t)faults->count);
 	for (size_t i = 0; i < faults->count; i++) {
+		message_put_u8(message, faults->items[i].warning);
 		message_put_string(message, faults->items[i].file);
 		message_put_u32(message, (uint32_t)faults->items[i].line);
 		message_put_string(message, faults->items[i].text);
@@ -21,9 +22,8 @@ bool prepared_answer(struct channel *channel, uint32_t generation,
 	message_begin(&message, CONTROL_MESSAGE_MAX,
 		      faults->errors > 0 ? CONTROL_FAILED : CONTROL_READY);
 	message_put_u32(&message, generation);
-	if (faults->errors > 0)
-		put_faults(&message, faults);
-	else if (library != NULL)
+	put_faults(&message, faults);
+	if (faults->errors == 0 && library != NULL)
 		message_put_string(&message, library);
 	sent = message_end(&message, 0) && channel_send(channel, &message, NULL, 0) == 0;
 	message_writer_cleanup(&message);
@@ -45,11 +45,12 @@ bool prepared_serving(struct channel *channel, uint32_t generation)
 void prepared_faults(struct message_reader *message, struct config_faults *out)
 {
 	for (uint32_t count = message_get_u32(message); count > 0 && !message->failed; count--) {
+		bool warning = message_get_u8(message) != 0;
 		const char *file = message_get_string(message);
 		int line = (int)message_get_u32(message);
 		const char *text = message_get_string(message);
 
 		if (!message->failed)
-			config_fault(out, false, file ? file : "-", line, "%s", text ? text : "");
+			config_fault(out, warning, file ? file : "-", line, "%s", text ? text : "");
 	}
 }

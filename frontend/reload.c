@@ -10,7 +10,7 @@
 
 /* ---- what the operator is told ---- */
 
-static void log_faults(const struct config_faults *faults)
+void reload_log_faults(const struct config_faults *faults)
 {
 	for (size_t i = 0; i < faults->count; i++) {
 		const struct config_fault *fault = &faults->items[i];
@@ -85,7 +85,7 @@ void reload_checked(struct reload *reload)
 
 	status = listening_open(&reload->next_listening, reload->next, children->workers,
 				reload->listening, &faults);
-	log_faults(&faults);
+	reload_log_faults(&faults);
 	config_faults_cleanup(&faults);
 	if (status != 0) {
 		give_up(reload);
@@ -125,7 +125,7 @@ void reload_serving(struct reload *reload)
 void reload_failed(struct reload *reload, const struct child *child,
 		   const struct config_faults *faults)
 {
-	log_faults(faults);
+	reload_log_faults(faults);
 	if (child->kind != CHILD_CHECKER)
 		log_event(LOG_LEVEL_ERROR, "reload", "%s %u cannot use it",
 			  child_kind_names[child->kind], child->index);
@@ -166,7 +166,7 @@ void reload_begin(struct reload *reload)
 	}
 	reload->again = false;
 	reload->next = config_load(reload->path, &faults);
-	log_faults(&faults);
+	reload_log_faults(&faults);
 	config_faults_cleanup(&faults);
 	if (!reload->next) {
 		give_up(reload);

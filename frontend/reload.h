@@ -42,6 +42,8 @@ void reload_checked(struct reload *);
 void reload_failed(struct reload *, const struct child *, const struct config_faults *);
 void reload_checker_over(struct reload *);
 void reload_prepared(struct reload *);
+/* Each as an event `reload`. */
+void reload_log_faults(const struct config_faults *);
 void reload_serving(struct reload *);
 
 #endif

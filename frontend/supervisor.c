@@ -159,6 +159,18 @@ static void on_serving(struct children *children)
 	reload_serving(&supervisor->reload);
 }
 
+/* What a child says besides READY; who was started again does so once more, and is not listened to. */
+static void on_warned(struct children *children, const struct child *child,
+		      const struct config_faults *faults)
+{
+	const struct supervisor *supervisor = children->owner;
+
+	if (supervisor->phase == SUPERVISOR_CHECKING)
+		config_faults_print(faults, stderr);
+	else if (reload_concerns(&supervisor->reload, child))
+		reload_log_faults(faults);
+}
+
 static void on_checked(struct children *children, const char *version)
 {
 	struct supervisor *supervisor = children->owner;
@@ -320,8 +332,7 @@ static void unwatch_signals(struct supervisor *supervisor)
 
 /* ---- start, step by step: each returns 0 or the exit status ---- */
 
-static int load(struct supervisor *supervisor, bool only_check, struct account *worker,
-		struct account *auth)
+static int load(struct supervisor *supervisor, bool only_check)
 {
 	struct config_faults faults = { 0 };
 	const char *target = "stderr";
@@ -342,18 +353,18 @@ static int load(struct supervisor *supervisor, bool only_check, struct account *
 		return EX_CANTCREAT;
 	}
 	log_set_level((enum log_level)supervisor->config->log.level);
-	if (!account_find(supervisor->config, supervisor->path, only_check, worker, auth, &faults))
+	if (!account_find(supervisor->config, supervisor->path, only_check,
+			  supervisor->children.accounts, &faults))
 		status = EX_CONFIG;
 	config_faults_print(&faults, stderr);
 	config_faults_cleanup(&faults);
 	return status;
 }
 
-static int check(struct supervisor *supervisor, const struct account *worker,
-		 const struct account *auth)
+static int check(struct supervisor *supervisor)
 {
 	static const struct children_handlers handlers = { on_prepared, on_serving, on_checked,
-							   on_failed, on_over };
+							   on_warned,   on_failed,  on_over };
 	struct children *children = &supervisor->children;
 
 	children->loop = supervisor->loop;
@@ -361,9 +372,6 @@ static int check(struct supervisor *supervisor, const struct account *worker,
 	children->owner = supervisor;
 	children->log = supervisor->log.output;
 	children->shared = -1;
-	children->accounts[CHILD_WORKER] = children->accounts[CHILD_CHECKER] =
-		children->accounts[CHILD_MONITOR] = *worker;
-	children->accounts[CHILD_AUTH] = *auth;
 	if (children_init(children, (unsigned)supervisor->config->workers) < 0 ||
 	    children_check(children, supervisor->config) < 0) {
 		fprintf(stderr, "postern: cannot start a process: %s\n", strerror(errno));
@@ -456,7 +464,6 @@ static void cleanup(struct supervisor *supervisor)
 int supervisor_run(const char *path, bool only_check)
 {
 	struct supervisor supervisor = { .path = path, .shared = -1, .pid_file = -1 };
-	struct account worker, auth;
 	int status;
 
 	activation_init();
@@ -476,9 +483,9 @@ int supervisor_run(const char *path, bool only_check)
 	}
 	log_target_init(&supervisor.log, supervisor.loop);
 	watch_signals(&supervisor);
-	status = load(&supervisor, only_check, &worker, &auth);
+	status = load(&supervisor, only_check);
 	if (status == 0)
-		status = check(&supervisor, &worker, &auth);
+		status = check(&supervisor);
 	if (status == 0 && supervisor.phase == SUPERVISOR_CHECKING) {
 		if (only_check)
 			printf("configuration ok\n");

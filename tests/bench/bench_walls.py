@@ -35,7 +35,7 @@ def main():
         listeners = [Listener("imap", "implicit"), Listener("imap", "starttls")]
         with Postern(None, Configuration(certificate, [Backend("imap", fake.port)], listeners=listeners, workers=1)) as front:
             describe("supervisor", front.pid)
-            for kind in ("worker", "auth", "monitor"):
+            for kind in ("worker", "auth", "keeper", "monitor"):
                 for pid in front.children(kind)[:1]:
                     describe(kind, pid)
     calls = subprocess.run(command("--syscalls"), capture_output=True, text=True, check=True).stdout.split("\n")[:-1]

@@ -124,7 +124,7 @@ def reload(front, text):
 
 def sizes(front):
     found = {"supervisor": process.resident_memory(front.pid)}
-    for kind in ("worker", "auth", "monitor"):
+    for kind in ("worker", "auth", "keeper", "monitor"):
         for number, pid in enumerate(sorted(front.children(kind))):
             found[f"{kind} {number}"] = process.resident_memory(pid)
     return found

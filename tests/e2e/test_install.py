@@ -156,7 +156,7 @@ def test_systemd_understands_the_users(prefix, tmp_path):
     (tmp_path / "etc").mkdir()
     output("systemd-sysusers", "--root=" + str(tmp_path), prefix / "lib/sysusers.d/postern.conf")
     users = (tmp_path / "etc/passwd").read_text()
-    assert re.search("^postern:", users, re.M) and re.search("^postern-auth:", users, re.M)
+    assert re.search("^postern:", users, re.M) and re.search("^postern-auth:", users, re.M) and re.search("^postern-keys:", users, re.M)
 
 
 @tool("logrotate")
@@ -213,7 +213,7 @@ def test_the_program_lives_with_the_rights_and_calls_of_the_unit(prefix, tmp_pat
     address = "127.77.%d.%d" % (os.getpid() >> 8 & 255, os.getpid() & 255 or 1)
     with liars.Fake(liars.ImapStore({b"alice": b"right"})) as fake:
         configuration = Configuration(certificate, [Backend("imap", fake.port)], listeners=[Listener("imap", "implicit", address, 993)],
-                                      top='user = "nobody"; auth_user = "daemon";')
+                                      top='user = "nobody"; auth_user = "daemon"; keeper_user = "bin";')
         with Postern(str(tmp_path), configuration) as front:
             with clients.enter(993, "imap", "implicit", context, "alice", "right", host=address):
                 pass

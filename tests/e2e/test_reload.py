@@ -96,7 +96,7 @@ def listening(port):
 
 def children(front):
     """Those that last: not the checker, which may be on its way out."""
-    return sorted(pid for kind in ("worker", "auth", "monitor") for pid in front.children(kind))
+    return sorted(pid for kind in ("worker", "auth", "keeper", "monitor") for pid in front.children(kind))
 
 
 def test_a_new_certificate_is_shown_and_old_sessions_go_on(house, authority, context, tmp_path):

@@ -355,7 +355,7 @@ def test_no_process_dumps_core_or_can_be_traced_by_its_user(front):
 @pytest.mark.skipif("POSTERN_WRAPPER" in os.environ, reason="the wrapper has descriptors of its own")
 def test_children_hold_their_own_descriptors_only(front):
     one = front(workers=2)
-    for kind, sockets in (("worker", 1 + 1 + 3), ("auth", 1 + 2), ("monitor", 1 + 2)):    # channel, listener, peers
+    for kind, sockets in (("worker", 1 + 1 + 3), ("auth", 1 + 2), ("keeper", 1), ("monitor", 1 + 2)):    # channel, listener, peers
         for pid in one.children(kind):
             wait_for(lambda: sum(target.startswith("socket:") for target in held(pid).values()) >= sockets, "its channels")
             descriptors = held(pid)
@@ -364,7 +364,7 @@ def test_children_hold_their_own_descriptors_only(front):
             found = list(descriptors.values())
             assert sum(target.startswith("socket:") for target in found) == sockets, found
             shared = [target for target in found if "postern-shared" in target]
-            assert len(shared) <= (kind != "auth"), found
+            assert len(shared) <= (kind not in ("auth", "keeper")), found
             rest = [target for target in found if not target.startswith(("socket:", "anon_inode:")) and target not in shared]
             assert len(rest) == 1 and rest[0].startswith("pipe:"), found     # the log
     one.stop()

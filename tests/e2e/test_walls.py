@@ -12,7 +12,7 @@ from support.postern import Backend, Configuration, Listener, Postern, command, 
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root starts them under other users and may look at them")
 UNWRAPPED = pytest.mark.skipif("POSTERN_WRAPPER" in os.environ, reason="the wrapper has descriptors and calls of its own")
-KINDS = ("supervisor", "worker", "auth", "monitor")
+KINDS = ("supervisor", "worker", "auth", "keeper", "monitor")
 
 
 def sanitized():
@@ -94,6 +94,7 @@ def test_workers_alone_are_filtered(house, kind):
     ("supervisor", {"nothing", "socket", "pipe", "event loop", "shared counters", "own program"}),
     ("worker", {"nothing", "socket", "pipe", "event loop", "shared counters"}),
     ("auth", {"nothing", "socket", "pipe", "event loop"}),
+    ("keeper", {"nothing", "socket", "pipe", "event loop"}),
     ("monitor", {"nothing", "socket", "pipe", "event loop", "shared counters"}),
 ])
 def test_every_descriptor_is_explained(house, kind, wanted):
@@ -159,13 +160,13 @@ def test_the_workers_user_reads_no_key_and_traces_nobody(house, kind):
 
 
 @AS_ROOT
-def test_user_and_auth_user_are_who_the_operator_names(tmp_path, certificate):
-    users = [entry for entry in pwd.getpwall() if entry.pw_uid not in (0, 65534)][:2]
-    assert len(users) == 2
-    top = f'user = "{users[0].pw_name}"; auth_user = "{users[1].pw_name}";'
+def test_user_auth_user_and_keeper_user_are_who_the_operator_names(tmp_path, certificate):
+    users = [entry for entry in pwd.getpwall() if entry.pw_uid not in (0, 65534)][:3]
+    assert len(users) == 3
+    top = f'user = "{users[0].pw_name}"; auth_user = "{users[1].pw_name}"; keeper_user = "{users[2].pw_name}";'
     with Postern(str(tmp_path), Configuration(certificate, [Backend("imap", 1)], listeners=[Listener("imap", "implicit")],
                                               top=top)) as front:
-        for kind, user in (("worker", users[0]), ("auth", users[1])):
+        for kind, user in (("worker", users[0]), ("auth", users[1]), ("keeper", users[2])):
             for pid in front.children(kind):
                 assert walls.status(pid)["Uid"].split() == [str(user.pw_uid)] * 4
                 assert walls.status(pid)["Gid"].split() == [str(user.pw_gid)] * 4

@@ -119,7 +119,7 @@ static const struct fault_case cases[] = {
 	  "set status.allow", 1 },
 	{ PART_LOG, "log: { }; status: { port = 9587; address = \"here\"; };", 0,
 	  "is not a numeric", 1 },
-	{ PART_HOSTNAME, "keeper_user = \"keeper\";", 0, "not available in this version", 1 },
+	{ PART_HOSTNAME, "keeper_user = \"\";", 0, "must not be empty", 1 },
 	{ PART_AUTH, "auth: {\ndelegates = ( ); };", 1, "not available in this version", 1 },
 	{ PART_AUTH, "auth: { mechanisms = ( \"PLAIN\",\n\"SCRAM-SHA-256\" ); };", 1,
 	  "\"SCRAM-SHA-256\" needs source = \"sasl\"", 1 },
@@ -698,7 +698,7 @@ static void the_option_table_prints_what_files_may_hold(void **state)
 	assert_non_null(
 		strstr(text,
 		       "\n| `backends[].tls` | `none`, `starttls`, `implicit` | required | "));
-	assert_null(strstr(text, "keeper_user"));
+	assert_non_null(strstr(text, "keeper_user"));
 	assert_null(strstr(text, "_pem"));
 	assert_null(strstr(text, "dane"));
 	free(text);

@@ -182,6 +182,21 @@ static void a_monitor_gets_the_servers_and_no_key(void **state)
 	config_free(config);
 }
 
+static void a_keeper_gets_neither_servers_nor_passwords(void **state)
+{
+	struct fixture *f = *state;
+	struct config *config = round_trip(f, CHILD_KEEPER);
+
+	assert_non_null(config);
+	assert_false(message_holds(f, "PRIVATE KEY"));
+	assert_false(message_holds(f, "key.pem"));
+	assert_false(message_holds(f, "secret-place"));
+	assert_false(message_holds(f, "store.example.test"));
+	assert_int_equal(config->pools.count, 0);
+	assert_true(config->seccomp);
+	config_free(config);
+}
+
 static void a_worker_does_not_learn_what_the_supervisor_alone_needs(void **state)
 {
 	struct fixture *f = *state;
@@ -237,10 +252,11 @@ static void a_checker_sees_what_a_worker_and_an_auth_process_see(void **state)
 
 static void a_section_cut_anywhere_is_refused(void **state)
 {
-	static const enum child_kind kinds[] = { CHILD_WORKER, CHILD_AUTH, CHILD_MONITOR };
+	static const enum child_kind kinds[] = { CHILD_WORKER, CHILD_AUTH, CHILD_KEEPER,
+						 CHILD_MONITOR };
 	struct fixture *f = *state;
 
-	for (size_t k = 0; k < 3; k++) {
+	for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
 		encode(f, kinds[k]);
 		for (size_t len = 0; len < f->writer.len - MESSAGE_HEADER; len++) {
 			bool whole;
@@ -323,6 +339,7 @@ int main(void)
 		TEST(bytes_that_values_share_travel_once_and_stay_shared),
 		TEST(an_authentication_process_gets_no_key_no_certificate_and_no_backend),
 		TEST(a_monitor_gets_the_servers_and_no_key),
+		TEST(a_keeper_gets_neither_servers_nor_passwords),
 		TEST(a_worker_does_not_learn_what_the_supervisor_alone_needs),
 		TEST(options_of_sasl_travel_to_auth_processes_only),
 		TEST(a_checker_sees_what_a_worker_and_an_auth_process_see),
