@@ -1,12 +1,11 @@
 /* key - private keys, by libcrypto: its RSA signs 6 times as fast as Debian's wolfCrypt.
- * The only file that includes OpenSSL's headers: wolfSSL's define the same names and may not stand beside them.
+ * OpenSSL's headers stand only here and in the files beside it: wolfSSL's define the same names.
  */
-#include "frontend/key.h"
+#include "frontend/key_parts.h"
 #include <openssl/bio.h>
 #include <openssl/crypto.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
-#include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
@@ -20,11 +19,13 @@
 struct key {
 	EVP_PKEY *pkey;
 	enum key_type type;
-	unsigned id;
+	unsigned bits;
+	uint8_t name[KEY_ID_LEN];
+	unsigned id; /* 0: not among `keys` */
 	struct key *next;
 };
 
-/* All keys of this process, so that the TLS library's callback finds one by its id. */
+/* The keys that this process serves itself, so that the TLS library's callback finds one by its number. */
 static struct key *keys;
 static unsigned last_id;
 
@@ -38,21 +39,21 @@ int key_library_init(void)
 		       : -1;
 }
 
-/* A key with a pass phrase must fail, not ask on a terminal. */
-static int no_pass_phrase(char *buf, int size, int rwflag, void *u)
+int key_parts_no_pass_phrase(char *buf, int size, int rwflag, void *u)
 {
 	return -1;
 }
 
-static BIO *bio_of(const uint8_t *data, size_t len)
+BIO *key_parts_bio(const uint8_t *data, size_t len)
 {
 	return len <= INT32_MAX ? BIO_new_mem_buf(data, (int)len) : NULL;
 }
 
 static EVP_PKEY *key_read(const uint8_t *pem, size_t len, char why[256])
 {
-	BIO *bio = bio_of(pem, len);
-	EVP_PKEY *pkey = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_pass_phrase, NULL) : NULL;
+	BIO *bio = key_parts_bio(pem, len);
+	EVP_PKEY *pkey =
+		bio ? PEM_read_bio_PrivateKey(bio, NULL, key_parts_no_pass_phrase, NULL) : NULL;
 
 	BIO_free(bio);
 	if (pkey == NULL)
@@ -60,12 +61,12 @@ static EVP_PKEY *key_read(const uint8_t *pem, size_t len, char why[256])
 	return pkey;
 }
 
-static bool key_size_ok(EVP_PKEY *pkey, enum key_type *type, char why[256])
+bool key_parts_kind(EVP_PKEY *pkey, enum key_type *type, unsigned *bits)
 {
 	char group[32] = "";
 
-	if (EVP_PKEY_is_a(pkey, "RSA") && EVP_PKEY_get_bits(pkey) >= 2048 &&
-	    EVP_PKEY_get_size(pkey) <= KEY_SIGNATURE_MAX) {
+	*bits = (unsigned)EVP_PKEY_get_bits(pkey);
+	if (EVP_PKEY_is_a(pkey, "RSA") && EVP_PKEY_get_size(pkey) <= KEY_SIGNATURE_MAX) {
 		*type = KEY_RSA;
 		return true;
 	}
@@ -75,17 +76,72 @@ static bool key_size_ok(EVP_PKEY *pkey, enum key_type *type, char why[256])
 		*type = KEY_EC;
 		return true;
 	}
-	snprintf(why, 256, "the key is neither RSA of 2048 bits and more nor ECDSA P-256 or P-384");
-	return false;
+	*type = KEY_ED25519;
+	*bits = 256;
+	return EVP_PKEY_is_a(pkey, "ED25519");
+}
+
+bool key_parts_spki_hash(EVP_PKEY *pkey, uint8_t id[KEY_ID_LEN])
+{
+	uint8_t *spki = NULL;
+	int len = i2d_PUBKEY(pkey, &spki);
+	bool done = len > 0 && key_digest(KEY_ID_LEN, spki, (size_t)len, id);
+
+	OPENSSL_free(spki);
+	return done;
+}
+
+bool key_digest(size_t digest_len, const void *in, size_t len, uint8_t *out)
+{
+	const EVP_MD *digest = digest_len == 32   ? EVP_sha256()
+			       : digest_len == 48 ? EVP_sha384()
+			       : digest_len == 64 ? EVP_sha512()
+						  : NULL;
+
+	return digest != NULL && EVP_Digest(in, len, out, NULL, digest, NULL) == 1;
+}
+
+struct key *key_from_pem(const uint8_t *pem, size_t len, char why[256])
+{
+	struct key *key = calloc(1, sizeof(*key));
+
+	snprintf(why, 256, "out of memory");
+	if (key == NULL)
+		return NULL;
+	key->pkey = key_read(pem, len, why);
+	if (key->pkey == NULL)
+		goto fail;
+	snprintf(why, 256,
+		 "the key is neither RSA of up to %d bits, ECDSA P-256 or P-384, nor Ed25519",
+		 KEY_SIGNATURE_MAX * 8);
+	if (!key_parts_kind(key->pkey, &key->type, &key->bits) ||
+	    !key_parts_spki_hash(key->pkey, key->name))
+		goto fail;
+	return key;
+fail:
+	ERR_clear_error();
+	key_free(key);
+	return NULL;
+}
+
+unsigned key_bits(const struct key *key)
+{
+	return key->bits;
+}
+
+void key_spki_hash(const struct key *key, uint8_t id[KEY_ID_LEN])
+{
+	memcpy(id, key->name, KEY_ID_LEN);
 }
 
 static size_t chain_read(const uint8_t *pem, size_t len, X509 *chain[CHAIN_MAX + 1])
 {
-	BIO *bio = bio_of(pem, len);
+	BIO *bio = key_parts_bio(pem, len);
 	size_t count = 0;
 
 	while (bio && count <= CHAIN_MAX &&
-	       (chain[count] = PEM_read_bio_X509(bio, NULL, no_pass_phrase, NULL)) != NULL)
+	       (chain[count] = PEM_read_bio_X509(bio, NULL, key_parts_no_pass_phrase, NULL)) !=
+		       NULL)
 		count++;
 	BIO_free(bio);
 	ERR_clear_error();
@@ -130,17 +186,19 @@ static bool key_check(EVP_PKEY *pkey, const uint8_t *chain_pem, size_t chain_len
 struct key *key_new(const uint8_t *key_pem, size_t key_len, const uint8_t *chain_pem,
 		    size_t chain_len, char why[256])
 {
-	struct key *key = calloc(1, sizeof(*key));
+	struct key *key = key_from_pem(key_pem, key_len, why);
 
-	snprintf(why, 256, "out of memory");
 	if (key == NULL)
 		return NULL;
-	key->pkey = key_read(key_pem, key_len, why);
-	if (key->pkey == NULL || !key_size_ok(key->pkey, &key->type, why) ||
-	    !key_check(key->pkey, chain_pem, chain_len, why)) {
-		EVP_PKEY_free(key->pkey);
-		free(key);
+	if (key->type == KEY_ED25519 || (key->type == KEY_RSA && key->bits < 2048)) {
+		snprintf(why, 256,
+			 "the key is neither RSA of 2048 bits and more nor ECDSA P-256 or P-384");
+		key_free(key);
+		return NULL;
+	}
+	if (!key_check(key->pkey, chain_pem, chain_len, why)) {
 		ERR_clear_error();
+		key_free(key);
 		return NULL;
 	}
 	key->id = ++last_id;
@@ -155,9 +213,10 @@ void key_free(struct key *key)
 
 	if (key == NULL)
 		return;
-	while (*at != key)
+	while (key->id != 0 && *at != key)
 		at = &(*at)->next;
-	*at = key->next;
+	if (key->id != 0)
+		*at = key->next;
 	EVP_PKEY_free(key->pkey);
 	free(key);
 }
@@ -181,21 +240,43 @@ const struct key *key_by_id(unsigned id)
 	return key;
 }
 
+static bool sign_digest(const struct key *key, const uint8_t *in, size_t len, uint8_t *out,
+			size_t *out_len)
+{
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(key->pkey, NULL);
+	bool done =
+		ctx != NULL && EVP_PKEY_sign_init(ctx) == 1 &&
+		(key->type != KEY_RSA || EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_NO_PADDING) == 1) &&
+		EVP_PKEY_sign(ctx, out, out_len, in, len) == 1;
+
+	EVP_PKEY_CTX_free(ctx);
+	return done;
+}
+
+static bool sign_message(const struct key *key, const uint8_t *in, size_t len, uint8_t *out,
+			 size_t *out_len)
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	bool done = ctx != NULL && EVP_DigestSignInit(ctx, NULL, NULL, NULL, key->pkey) == 1 &&
+		    EVP_DigestSign(ctx, out, out_len, in, len) == 1;
+
+	EVP_MD_CTX_free(ctx);
+	return done;
+}
+
 int key_sign(const struct key *key, enum key_algorithm algorithm, const uint8_t *in, size_t len,
 	     uint8_t *out, size_t *out_len)
 {
-	enum key_type wanted = algorithm == KEY_SIGN_RSA ? KEY_RSA : KEY_EC;
-	EVP_PKEY_CTX *ctx;
+	static const enum key_type wanted[] = { [KEY_SIGN_ECDSA] = KEY_EC,
+						[KEY_SIGN_RSA] = KEY_RSA,
+						[KEY_SIGN_ED25519] = KEY_ED25519 };
 	bool done;
 
-	if (key->type != wanted)
+	if (key->type != wanted[algorithm])
 		return -1;
-	ctx = EVP_PKEY_CTX_new(key->pkey, NULL);
 	*out_len = KEY_SIGNATURE_MAX;
-	done = ctx != NULL && EVP_PKEY_sign_init(ctx) == 1 &&
-	       (wanted != KEY_RSA || EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_NO_PADDING) == 1) &&
-	       EVP_PKEY_sign(ctx, out, out_len, in, len) == 1;
-	EVP_PKEY_CTX_free(ctx);
+	done = key->type == KEY_ED25519 ? sign_message(key, in, len, out, out_len)
+					: sign_digest(key, in, len, out, out_len);
 	ERR_clear_error();
 	return done ? 0 : -1;
 }

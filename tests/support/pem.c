@@ -19,8 +19,9 @@ static void must(bool ok, const char *what)
 
 static EVP_PKEY *make_key(const char *kind)
 {
-	EVP_PKEY *key = strncmp(kind, "RSA-", 4) == 0 ? EVP_RSA_gen((unsigned)atoi(kind + 4))
-						      : EVP_EC_gen(kind);
+	EVP_PKEY *key = strncmp(kind, "RSA-", 4) == 0  ? EVP_RSA_gen((unsigned)atoi(kind + 4))
+			: strcmp(kind, "Ed25519") == 0 ? EVP_PKEY_Q_keygen(NULL, NULL, "ED25519")
+						       : EVP_EC_gen(kind);
 
 	must(key != NULL, kind);
 	return key;

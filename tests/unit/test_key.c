@@ -1,5 +1,5 @@
-/* Private keys: what is taken, what is refused and why, and that signatures are the key's. */
-#include "frontend/key.h"
+/* Private keys and the public ones of certificates: what is taken, what is refused and why, and that signatures are the key's. */
+#include "frontend/public_key.h"
 #include "tests/support/pem.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-static struct pem_pair authority, ec, rsa, other;
+static struct pem_pair authority, ec, rsa, other, edwards;
 
 static struct key *make(const char *key_pem, const char *chain_pem, char why[256])
 {
@@ -123,12 +123,152 @@ static void an_ec_key_signs_digests_only_as_ecdsa(void **state)
 	key_free(key);
 }
 
+static struct key *from_pem(const char *pem, char why[256])
+{
+	return key_from_pem((const uint8_t *)pem, strlen(pem), why);
+}
+
+static struct public_key *public_of(const char *pem, char why[256])
+{
+	return public_key_from_pem((const uint8_t *)pem, strlen(pem), why);
+}
+
+static void a_key_and_its_certificate_have_one_name(void **state)
+{
+	const struct {
+		const struct pem_pair *pair;
+		enum key_type type;
+		unsigned bits;
+	} cases[] = { { &ec, KEY_EC, 256 },
+		      { &rsa, KEY_RSA, 2048 },
+		      { &edwards, KEY_ED25519, 256 } };
+	uint8_t ids[3][KEY_ID_LEN];
+	char why[256];
+
+	for (size_t i = 0; i < 3; i++) {
+		struct key *key = from_pem(cases[i].pair->key, why);
+		struct public_key *public = public_of(cases[i].pair->chain, why);
+
+		assert_non_null(key);
+		assert_non_null(public);
+		assert_int_equal(key_type(key), cases[i].type);
+		assert_int_equal(key_bits(key), cases[i].bits);
+		assert_int_equal(public_key_type(public), cases[i].type);
+		assert_int_equal(public_key_bits(public), cases[i].bits);
+		key_spki_hash(key, ids[i]);
+		assert_memory_equal(ids[i], public_key_id(public), KEY_ID_LEN);
+		key_free(key);
+		public_key_free(public);
+	}
+	assert_memory_not_equal(ids[0], ids[1], KEY_ID_LEN);
+	assert_memory_not_equal(ids[1], ids[2], KEY_ID_LEN);
+}
+
+/* Printed by: openssl pkey -pubin -outform DER | sha256sum, for the key of RFC 8410 10.3. */
+static void the_name_is_the_hash_of_the_public_key_info(void **state)
+{
+	static const char pem[] =
+		"-----BEGIN PRIVATE KEY-----\n"
+		"MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n"
+		"-----END PRIVATE KEY-----\n";
+	static const uint8_t expected[KEY_ID_LEN] = { 0xa1, 0xe9, 0x15, 0x60, 0x54, 0xe0, 0x4f,
+						      0xac, 0x89, 0x9a, 0xe9, 0xf2, 0x75, 0x13,
+						      0x2c, 0xdc, 0x07, 0xa5, 0xdb, 0xc4, 0xea,
+						      0x2c, 0x2a, 0xd3, 0xa1, 0xff, 0xc6, 0xe0,
+						      0xd2, 0x53, 0x68, 0x1f };
+	uint8_t id[KEY_ID_LEN];
+	char why[256];
+	struct key *key = from_pem(pem, why);
+
+	assert_non_null(key);
+	key_spki_hash(key, id);
+	assert_memory_equal(id, expected, sizeof(id));
+	key_free(key);
+}
+
+static void a_key_of_another_type_is_refused(void **state)
+{
+	struct pem_pair large = pem_issue(&authority, "P-521", "mail.example.test");
+	char why[256] = "";
+
+	assert_null(from_pem(large.key, why));
+	assert_non_null(strstr(why, "neither RSA"));
+	assert_null(public_of(large.chain, why));
+	assert_non_null(strstr(why, "neither RSA"));
+	assert_null(public_of(large.key, why));
+	assert_non_null(strstr(why, "no certificate"));
+	assert_null(from_pem(large.chain, why));
+	assert_non_null(strstr(why, "cannot be read"));
+	pem_free(&large);
+}
+
+static void the_public_key_opens_what_the_private_one_signed(void **state)
+{
+	uint8_t block[256], signature[KEY_SIGNATURE_MAX], opened[KEY_SIGNATURE_MAX];
+	size_t len, opened_len;
+	char why[256];
+	struct key *key = from_pem(rsa.key, why);
+	struct public_key *public = public_of(rsa.chain, why), *of_ec = public_of(ec.chain, why);
+
+	memset(block, 0x5a, sizeof(block));
+	block[0] = 0;
+	assert_int_equal(key_sign(key, KEY_SIGN_RSA, block, sizeof(block), signature, &len), 0);
+	assert_int_equal(public_key_rsa(public, signature, len, opened, &opened_len), 0);
+	assert_int_equal(opened_len, sizeof(block));
+	assert_memory_equal(opened, block, sizeof(block));
+	assert_int_equal(public_key_rsa(public, signature, 100, opened, &opened_len), -1);
+	assert_int_equal(public_key_rsa(of_ec, signature, len, opened, &opened_len), -1);
+	key_free(key);
+	public_key_free(public);
+	public_key_free(of_ec);
+}
+
+static void an_ed25519_key_signs_messages(void **state)
+{
+	/* RFC 8032 7.1, TEST 2 */
+	static const char pem[] =
+		"-----BEGIN PRIVATE KEY-----\n"
+		"MC4CAQAwBQYDK2VwBCIEIEzNCJso/5banbbDRuwRTg9bijGfNaumJNqM9u1PuKb7\n"
+		"-----END PRIVATE KEY-----\n";
+	static const uint8_t begins[] = { 0x92, 0xa0, 0x09, 0xa9, 0xf0, 0xd4, 0xca, 0xb8,
+					  0x72, 0x0e, 0x82, 0x0b, 0x5f, 0x64, 0x25, 0x40 };
+	const uint8_t message[1] = { 0x72 };
+	uint8_t signature[KEY_SIGNATURE_MAX];
+	size_t len;
+	char why[256];
+	struct key *key = from_pem(pem, why);
+
+	assert_non_null(key);
+	assert_int_equal(key_sign(key, KEY_SIGN_ED25519, message, 1, signature, &len), 0);
+	assert_int_equal(len, 64);
+	assert_memory_equal(signature, begins, sizeof(begins));
+	assert_int_equal(key_sign(key, KEY_SIGN_ECDSA, message, 1, signature, &len), -1);
+	key_free(key);
+}
+
+static void digests_are_chosen_by_their_length(void **state)
+{
+	static const uint8_t begins[3][4] = {
+		{ 0xba, 0x78, 0x16, 0xbf }, { 0xcb, 0x00, 0x75, 0x3f }, { 0xdd, 0xaf, 0x35, 0xa1 }
+	}; /* of "abc": FIPS 180-4 */
+	const size_t lens[] = { 32, 48, 64 };
+	uint8_t out[64];
+
+	for (size_t i = 0; i < 3; i++) {
+		assert_true(key_digest(lens[i], "abc", 3, out));
+		assert_memory_equal(out, begins[i], 4);
+	}
+	assert_false(key_digest(20, "abc", 3, out));
+	assert_false(key_digest(0, "abc", 3, out));
+}
+
 static int make_pairs(void **state)
 {
 	authority = pem_authority("P-256");
 	ec = pem_issue(&authority, "P-256", "mail.example.test");
 	rsa = pem_issue(&authority, "RSA-2048", "mail.example.test");
 	other = pem_issue(&authority, "P-256", "other.example.test");
+	edwards = pem_issue(&authority, "Ed25519", "mail.example.test");
 	return 0;
 }
 
@@ -138,6 +278,7 @@ static int free_pairs(void **state)
 	pem_free(&ec);
 	pem_free(&rsa);
 	pem_free(&other);
+	pem_free(&edwards);
 	return 0;
 }
 
@@ -152,6 +293,12 @@ int main(void)
 		cmocka_unit_test(checks_that_the_chain_is_in_order),
 		cmocka_unit_test(an_rsa_signature_opens_with_the_public_key),
 		cmocka_unit_test(an_ec_key_signs_digests_only_as_ecdsa),
+		cmocka_unit_test(a_key_and_its_certificate_have_one_name),
+		cmocka_unit_test(the_name_is_the_hash_of_the_public_key_info),
+		cmocka_unit_test(a_key_of_another_type_is_refused),
+		cmocka_unit_test(the_public_key_opens_what_the_private_one_signed),
+		cmocka_unit_test(an_ed25519_key_signs_messages),
+		cmocka_unit_test(digests_are_chosen_by_their_length),
 	};
 
 	return cmocka_run_group_tests_name("key", tests, make_pairs, free_pairs);

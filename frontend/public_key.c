@@ -1,0 +1,91 @@
+/* public_key - of a certificate, by libcrypto; see public_key.h. */
+#include "frontend/public_key.h"
+#include "frontend/key_parts.h"
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+#include <openssl/x509.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct public_key {
+	EVP_PKEY *pkey;
+	enum key_type type;
+	unsigned bits;
+	uint8_t id[KEY_ID_LEN];
+};
+
+static EVP_PKEY *read_first(const uint8_t *pem, size_t len)
+{
+	BIO *bio = key_parts_bio(pem, len);
+	X509 *leaf = bio ? PEM_read_bio_X509(bio, NULL, key_parts_no_pass_phrase, NULL) : NULL;
+	EVP_PKEY *pkey = leaf ? X509_get_pubkey(leaf) : NULL;
+
+	X509_free(leaf);
+	BIO_free(bio);
+	return pkey;
+}
+
+struct public_key *public_key_from_pem(const uint8_t *chain_pem, size_t len, char why[256])
+{
+	struct public_key *key = calloc(1, sizeof(*key));
+
+	snprintf(why, 256, "out of memory");
+	if (key == NULL)
+		return NULL;
+	snprintf(why, 256, "no certificate, or none with a public key, can be read");
+	key->pkey = read_first(chain_pem, len);
+	if (key->pkey == NULL)
+		goto fail;
+	snprintf(why, 256,
+		 "the certificate's key is neither RSA, ECDSA P-256 or P-384, nor Ed25519");
+	if (key_parts_kind(key->pkey, &key->type, &key->bits) &&
+	    key_parts_spki_hash(key->pkey, key->id))
+		return key;
+fail:
+	ERR_clear_error();
+	public_key_free(key);
+	return NULL;
+}
+
+void public_key_free(struct public_key *key)
+{
+	if (key == NULL)
+		return;
+	EVP_PKEY_free(key->pkey);
+	free(key);
+}
+
+enum key_type public_key_type(const struct public_key *key)
+{
+	return key->type;
+}
+
+unsigned public_key_bits(const struct public_key *key)
+{
+	return key->bits;
+}
+
+const uint8_t *public_key_id(const struct public_key *key)
+{
+	return key->id;
+}
+
+int public_key_rsa(const struct public_key *key, const uint8_t *in, size_t len, uint8_t *out,
+		   size_t *out_len)
+{
+	EVP_PKEY_CTX *ctx;
+	bool done;
+
+	/* the library would take a shorter block for one with zeros before it */
+	if (key->type != KEY_RSA || len != (size_t)EVP_PKEY_get_size(key->pkey))
+		return -1;
+	ctx = EVP_PKEY_CTX_new(key->pkey, NULL);
+	*out_len = KEY_SIGNATURE_MAX;
+	done = ctx != NULL && EVP_PKEY_verify_recover_init(ctx) == 1 &&
+	       EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_NO_PADDING) == 1 &&
+	       EVP_PKEY_verify_recover(ctx, out, out_len, in, len) == 1;
+	EVP_PKEY_CTX_free(ctx);
+	ERR_clear_error();
+	return done ? 0 : -1;
+}

@@ -1,0 +1,22 @@
+/* public_key - the public half of a certificate's key, which a worker may have: what it is, its name, and RSA's public operation.
+ * The TLS library verifies each RSA signature that it has made, with a key that it does not hold.
+ */
+#ifndef FRONTEND_PUBLIC_KEY_H
+#define FRONTEND_PUBLIC_KEY_H
+
+#include "frontend/key.h"
+
+struct public_key;
+
+/* Of the first certificate of a PEM text; NULL and why when there is none, or its key is of no type that a private key may be. */
+struct public_key *public_key_from_pem(const uint8_t *chain_pem, size_t len, char why[256]);
+void public_key_free(struct public_key *);
+enum key_type public_key_type(const struct public_key *);
+unsigned public_key_bits(const struct public_key *);     /* as key_bits() */
+const uint8_t *public_key_id(const struct public_key *); /* KEY_ID_LEN octets, as key_spki_hash() */
+
+/* The raw operation on a block of the modulus' size. 0 and *out_len, or -1. out holds KEY_SIGNATURE_MAX. */
+int public_key_rsa(const struct public_key *, const uint8_t *in, size_t len, uint8_t *out,
+		   size_t *out_len);
+
+#endif
