@@ -13,6 +13,7 @@
 
 enum protocol_id { PROTOCOL_SUBMISSION, PROTOCOL_IMAP, PROTOCOL_POP3, PROTOCOLS };
 enum listener_tls { LISTENER_STARTTLS, LISTENER_IMPLICIT };
+enum unknown_sni { UNKNOWN_SNI_DEFAULT, UNKNOWN_SNI_REFUSE };
 enum backend_tls { BACKEND_TLS_NONE, BACKEND_TLS_STARTTLS, BACKEND_TLS_IMPLICIT };
 enum backend_verify { VERIFY_CA, VERIFY_NONE };
 enum auth_source { AUTH_SOURCE_BACKEND, AUTH_SOURCE_SASL };
@@ -43,7 +44,9 @@ struct config_map {
 
 struct config_certificate {
 	struct config_source source;
-	const char *chain, *key;               /* paths */
+	const char *chain, *key; /* paths */
+	const char *ocsp;        /* path of a staple; NULL: beside the chain, if there is one */
+	bool is_default;         /* of its set */
 	struct config_blob chain_pem, key_pem; /* their contents, read by config_read_files() */
 };
 
@@ -59,8 +62,11 @@ struct config_listener {
 	int port;                                /* 0: any */
 	int tls;                                 /* enum listener_tls */
 	int profile;                             /* only "modern" in this version */
-	struct config_certificates certificates; /* none: those of tls */
-	struct address bind;                     /* made of address and port by the check */
+	int unknown_sni;                         /* enum unknown_sni; default: that of tls */
+	struct config_certificates certificates; /* none of both: those of tls */
+	const char *certificates_dir;            /* NULL: none */
+	int set; /* of the book's certificates: 0 those of tls, else 1 + its index; made by the check */
+	struct address bind; /* made of address and port by the check */
 };
 
 struct config_server {
@@ -72,6 +78,8 @@ struct config_server {
 		address; /* resolved by config_resolve(); len 0 when the name does not resolve */
 };
 
+#define CONFIG_LISTENERS_MAX      64
+#define CONFIG_CERTIFICATES_MAX   1024 /* named one by one, of one set */
 #define CONFIG_AUTH_PROCESSES_MAX 64
 #define CONFIG_SERVERS_MAX        64 /* of one pool, a name with several addresses counting as several */
 
@@ -129,6 +137,8 @@ struct config {
 	bool seccomp; /* workers may make the calls of syscalls.c only */
 	struct {
 		struct config_certificates certificates;
+		const char *certificates_dir; /* NULL: none */
+		int unknown_sni;              /* enum unknown_sni */
 		int profile;
 	} tls;
 	struct {

@@ -77,17 +77,20 @@ static void count_workers(struct config *config)
 
 /* ---- listeners ---- */
 
-static void check_listener_certificate(struct config_loader *loader,
-				       struct config_listener *listener)
+/* Its own certificates, or else those of tls. What those may be was judged where they stand. */
+static void check_listener_certificate(struct config_loader *loader, size_t index)
 {
-	if (listener->certificates.count > 1)
-		config_error_at(
-			loader, &listener->certificates, &listener->source,
-			"several certificates of a listener are not available in this version");
-	else if (listener->certificates.count == 0 && loader->config->tls.certificates.count == 0 &&
-		 place_find(loader, &loader->config->tls.certificates) == NULL)
+	const struct config *config = loader->config;
+	struct config_listener *listener = &config->listeners.items[index];
+
+	if (listener->certificates.count > 0 || listener->certificates_dir != NULL)
+		listener->set = 1 + (int)index;
+	else if (place_find(loader, &config->tls.certificates) == NULL &&
+		 place_find(loader, &config->tls.certificates_dir) == NULL)
 		config_error_at(loader, NULL, &listener->source,
 				"no certificate, neither here nor in tls.certificates");
+	if (place_find(loader, &listener->unknown_sni) == NULL)
+		listener->unknown_sni = config->tls.unknown_sni;
 }
 
 /* A port that clients know for the other way of TLS. */
@@ -148,7 +151,7 @@ static void check_listener(struct config_loader *loader, size_t index)
 
 	check_listener_address(loader, listener);
 	check_listener_port(loader, listener);
-	check_listener_certificate(loader, listener);
+	check_listener_certificate(loader, index);
 	for (size_t i = 0; i < index && listener->port != 0; i++)
 		if (same_address(&items[i].bind, &listener->bind))
 			config_error_at(loader, &listener->port, &listener->source,
@@ -169,9 +172,6 @@ static void check_listeners(struct config_loader *loader)
 
 	if (config->listeners.count == 0 && place_find(loader, &config->listeners) == NULL)
 		config_error_at(loader, NULL, NULL, "there is no listener: set \"listeners\"");
-	if (config->tls.certificates.count > 1)
-		config_error_at(loader, &config->tls.certificates, NULL,
-				"several certificates are not available in this version");
 	for (size_t i = 0; i < config->listeners.count; i++)
 		if (!doubtful(loader, &config->listeners.items[i]))
 			check_listener(loader, i);

@@ -155,7 +155,7 @@ static const struct fault_case cases[] = {
 	  "not available in this version", 1 },
 	/* certificates */
 	{ PART_TLS, "", 1, "no certificate", 2 },
-	{ PART_TLS, "tls: { certificates = ( ); };", 0, "must have 1 to 16 entries, not 0", 1 },
+	{ PART_TLS, "tls: { certificates = ( ); };", 0, "must have 1 to 1024 entries, not 0", 1 },
 	{ PART_TLS, "tls: { certificates = 5; };", 0, "must be a list of groups", 1 },
 	{ PART_TLS, "tls: { certificates = ( { chain = \"cert.pem\"; } ); };", 0,
 	  "\"key\" is missing", 1 },
@@ -167,10 +167,13 @@ static const struct fault_case cases[] = {
 	  "holds no certificate", 1 },
 	{ PART_TLS, "tls: { certificates = ( { chain = \"cert.pem\"; key = \"cert.pem\"; } ); };",
 	  0, "holds no private key", 1 },
+	{ PART_TLS, "tls: { certificates_dir = \"\"; };", 0, "must not be empty", 1 },
+	{ PART_TLS, "tls: {\nunknown_sni = \"drop\"; };", 1, "must be \"default\" or \"refuse\"",
+	  3 },
 	{ PART_TLS,
-	  "tls: { certificates = ( { chain = \"cert.pem\"; key = \"key.pem\"; },\n"
-	  "{ chain = \"cert.pem\"; key = \"key.pem\"; } ); };",
-	  0, "several certificates", 1 },
+	  "tls: { certificates = ( { chain = \"cert.pem\"; key = \"key.pem\";\n"
+	  "default = 1; } ); };",
+	  1, "must be true or false", 1 },
 	/* listeners */
 	{ PART_LISTENERS, "", -PART_LISTENERS - 1, "there is no listener", 1 },
 	{ PART_LISTENERS, "listeners = ( );", 0, "must have 1 to 64 entries", 1 },
@@ -198,11 +201,8 @@ static const struct fault_case cases[] = {
 	{ PART_LISTENERS,
 	  LISTENER("protocol = \"imap\"; address = \"::\"; port = 143; tls = \"implicit\";"), 1,
 	  "clients expect tls = \"starttls\" on port 143", 0 },
-	{ PART_LISTENERS,
-	  LISTENER(IMAP
-		   "\ncertificates = ( { chain = \"cert.pem\"; key = \"key.pem\"; }, { chain = "
-		   "\"cert.pem\"; key = \"key.pem\"; } );"),
-	  2, "several certificates of a listener", 1 },
+	{ PART_LISTENERS, LISTENER(IMAP "\nunknown_sni = \"none\";"), 2,
+	  "must be \"default\" or \"refuse\"", 1 },
 	{ PART_LISTENERS, LISTENER(IMAP "\n},\n{\n" IMAP), 4, "has a listener already at", 1 },
 	{ PART_LISTENERS,
 	  LISTENER("protocol = \"imap\"; address = \"::\"; port = 993; tls = \"starttls\";"), 1,
@@ -498,6 +498,41 @@ static void a_listener_may_have_its_own_certificate(void **state)
 	config_free(config);
 }
 
+static void a_listener_without_certificates_uses_what_tls_says(void **state)
+{
+	struct config *config =
+		load_good(PART_TLS,
+			  "tls: { certificates_dir = \"live\"; unknown_sni = \"refuse\"; };");
+
+	(void)state;
+	assert_string_equal(config->tls.certificates_dir, files_path("live"));
+	assert_int_equal(config->listeners.items[0].set, 0);
+	assert_int_equal(config->listeners.items[1].unknown_sni, UNKNOWN_SNI_REFUSE);
+	config_free(config);
+}
+
+static void a_listener_with_certificates_uses_its_own_set(void **state)
+{
+	struct config *config = load_good(
+		PART_LISTENERS,
+		"listeners = ( { " IMAP " unknown_sni = \"refuse\"; certificates_dir = \"live\"; },"
+		"{ protocol = \"imap\"; address = \"::1\"; port = 1143; tls = \"starttls\";"
+		" certificates = ( { chain = \"cert.pem\"; key = \"key.pem\"; ocsp = \"answer\";"
+		" default = true; }, { chain = \"cert.pem\"; key = \"key.pem\"; } ); } );");
+	const struct config_listener *listeners = config->listeners.items;
+	const struct config_certificate *own = listeners[1].certificates.items;
+
+	(void)state;
+	assert_int_equal(listeners[0].set, 1);
+	assert_int_equal(listeners[0].unknown_sni, UNKNOWN_SNI_REFUSE);
+	assert_int_equal(listeners[1].set, 2);
+	assert_int_equal(listeners[1].unknown_sni, UNKNOWN_SNI_DEFAULT);
+	assert_string_equal(own[0].ocsp, files_path("answer"));
+	assert_true(own[0].is_default);
+	assert_null(own[1].ocsp);
+	config_free(config);
+}
+
 static void a_key_that_everybody_may_read_is_a_warning(void **state)
 {
 	struct config *config;
@@ -718,6 +753,8 @@ int main(void)
 		TEST(safe_capabilities_are_kept),
 		TEST(port_zero_may_be_used_twice),
 		TEST(a_listener_may_have_its_own_certificate),
+		TEST(a_listener_without_certificates_uses_what_tls_says),
+		TEST(a_listener_with_certificates_uses_its_own_set),
 		TEST(a_key_that_everybody_may_read_is_a_warning),
 		TEST(an_encrypted_key_is_refused),
 		TEST(a_user_that_does_not_exist_is_refused_when_it_matters),
