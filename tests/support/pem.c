@@ -17,9 +17,24 @@ static void must(bool ok, const char *what)
 	abort();
 }
 
+/* libcrypto makes no key of an odd number of bits out of two primes. */
+static EVP_PKEY *make_rsa(int bits)
+{
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+	EVP_PKEY *key = NULL;
+
+	must(ctx != NULL && EVP_PKEY_keygen_init(ctx) == 1 &&
+		     EVP_PKEY_CTX_set_rsa_keygen_bits(ctx, bits) == 1 &&
+		     EVP_PKEY_CTX_set_rsa_keygen_primes(ctx, bits % 2 == 1 ? 3 : 2) == 1 &&
+		     EVP_PKEY_generate(ctx, &key) == 1 && EVP_PKEY_get_bits(key) == bits,
+	     "RSA");
+	EVP_PKEY_CTX_free(ctx);
+	return key;
+}
+
 static EVP_PKEY *make_key(const char *kind)
 {
-	EVP_PKEY *key = strncmp(kind, "RSA-", 4) == 0  ? EVP_RSA_gen((unsigned)atoi(kind + 4))
+	EVP_PKEY *key = strncmp(kind, "RSA-", 4) == 0  ? make_rsa(atoi(kind + 4))
 			: strcmp(kind, "Ed25519") == 0 ? EVP_PKEY_Q_keygen(NULL, NULL, "ED25519")
 						       : EVP_EC_gen(kind);
 
