@@ -179,13 +179,13 @@ static const struct profile profiles[PROFILES] = {
 		.listener = true,
 	},
 	/* Versions newer than the rules are welcome. CBC suites: TLS 1.1 has nothing else, and forward secrecy is kept by ECDHE.
-	 * SHA-1: a client of TLS 1.1 or one that names no algorithms signs with nothing else (RFC 5246 7.4.1.4.1). */
+	 * TLS 1.1 signs with MD5 and SHA-1 together and knows no other way (RFC 4346 7.4.3); 1.2 never does here. */
 	[PROFILE_TES] = {
 		.name = "tes", .standard = "Trusted Email Services, 2016",
 		.min = PROFILE_TLS11, .max = PROFILE_TLS13,
 		.suites = SUITES(SUITES_13, SUITES_12_AEAD, SUITES_CBC),
 		.groups = GROUPS(&x25519, &p256, &p384),
-		.sigalgs = SIGALGS(SIGALGS_ECDSA, &ed25519, SIGALGS_RSA, &ecdsa_sha1, &rsa_sha1),
+		.sigalgs = SIGALGS(SIGALGS_ECDSA, &ed25519, SIGALGS_RSA),
 		.rsa_bits = 2048, .keys = KEYS_COMMON | PROFILE_KEY_ED25519,
 		.listener = true,
 		.warning = "profile = \"tes\" accepts TLS 1.1, which RFC 8996 forbids",

@@ -75,7 +75,7 @@ static void test_rows(void **state)
 		[PROFILE_STRICT] = { PROFILE_TLS13, 2048, true, true, false, false },
 		[PROFILE_NIST] = { PROFILE_TLS12, 2048, true, false, false, false },
 		[PROFILE_NCSC] = { PROFILE_TLS13, 3072, true, false, false, false },
-		[PROFILE_TES] = { PROFILE_TLS11, 2048, true, false, true, true },
+		[PROFILE_TES] = { PROFILE_TLS11, 2048, true, false, true, false },
 		[PROFILE_COMPATIBLE] = { PROFILE_TLS12, 1024, false, false, false, true },
 		[PROFILE_LEGACY] = { PROFILE_TLS11, 512, false, false, true, true },
 	};
