@@ -3,6 +3,7 @@
  * only asked for where it could let somebody in (RFC 8314 4.2). RFC 9325 3 and 4.
  */
 #include "frontend/tls_internal.h"
+#include "frontend/tls_staple.h"
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -119,5 +120,6 @@ void tls_context_free(struct tls_context *context)
 		return;
 	wolfSSL_CTX_free(context->ctx);
 	key_free(context->key);
+	tls_staple_free(context->staple);
 	free(context);
 }

@@ -14,10 +14,14 @@
 
 #define TLS_NAME_MAX 255
 
+/* What hangs on a context of the library, by wolfSSL_CTX_get_ex_data(). */
+enum tls_data { TLS_DATA_STAPLE };
+
 struct tls_context {
 	WOLFSSL_CTX *ctx;
-	struct key *key; /* of a server; NULL for a client */
-	bool verify;     /* of a client: the backend's certificate and name */
+	struct key *key;           /* of a server; NULL for a client */
+	struct tls_staple *staple; /* of a server; NULL: nothing to staple */
+	bool verify;               /* of a client: the backend's certificate and name */
 };
 
 struct tls {

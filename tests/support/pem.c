@@ -2,6 +2,7 @@
 #include "tests/support/pem.h"
 #include <arpa/inet.h>
 #include <openssl/evp.h>
+#include <openssl/ocsp.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509v3.h>
@@ -74,6 +75,7 @@ static X509 *make_certificate(EVP_PKEY *key, const char *name, X509 *issuer, EVP
 	if (issuer == certificate) {
 		extend(certificate, issuer, NID_basic_constraints, "critical,CA:TRUE");
 		extend(certificate, issuer, NID_key_usage, "critical,keyCertSign");
+		extend(certificate, issuer, NID_subject_key_identifier, "hash");
 	} else {
 		char text[300];
 		struct in6_addr address;
@@ -140,4 +142,67 @@ void pem_free(struct pem_pair *pair)
 	free(pair->chain);
 	free(pair->key);
 	*pair = (struct pem_pair) { NULL, NULL };
+}
+
+static X509 *read_certificate(const struct pem_pair *pair)
+{
+	BIO *bio = BIO_new_mem_buf(pair->chain, -1);
+	X509 *certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+
+	must(certificate != NULL, "certificate");
+	BIO_free(bio);
+	return certificate;
+}
+
+size_t pem_der(const struct pem_pair *pair, unsigned char *out, size_t size)
+{
+	X509 *certificate = read_certificate(pair);
+	int len = i2d_X509(certificate, NULL);
+
+	must(len > 0 && (size_t)len <= size && i2d_X509(certificate, &out) == len, "i2d_X509");
+	X509_free(certificate);
+	return (size_t)len;
+}
+
+static EVP_PKEY *read_key(const struct pem_pair *pair)
+{
+	BIO *bio = BIO_new_mem_buf(pair->key, -1);
+	EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+
+	must(key != NULL, "key");
+	BIO_free(bio);
+	return key;
+}
+
+unsigned char *pem_staple(const struct pem_pair *authority, const struct pem_pair *of, long begins,
+			  long ends, bool with_issuer, size_t *len)
+{
+	X509 *issuer = read_certificate(authority), *certificate = read_certificate(of);
+	EVP_PKEY *key = read_key(authority);
+	OCSP_BASICRESP *basic = OCSP_BASICRESP_new();
+	OCSP_RESPONSE *response;
+	ASN1_TIME *from = X509_gmtime_adj(NULL, begins), *until = X509_gmtime_adj(NULL, ends);
+	unsigned char *der = NULL, *copy;
+
+	must(OCSP_basic_add1_status(basic, OCSP_cert_to_id(NULL, certificate, issuer),
+				    V_OCSP_CERTSTATUS_GOOD, 0, NULL, from, until) != NULL,
+	     "OCSP_basic_add1_status");
+	must(OCSP_basic_sign(basic, issuer, key, EVP_sha256(), NULL,
+			     with_issuer ? 0 : OCSP_NOCERTS) == 1,
+	     "OCSP_basic_sign");
+	response = OCSP_response_create(OCSP_RESPONSE_STATUS_SUCCESSFUL, basic);
+	must(response != NULL, "OCSP_response_create");
+	*len = (size_t)i2d_OCSP_RESPONSE(response, &der);
+	copy = malloc(*len);
+	must(copy != NULL, "memory");
+	memcpy(copy, der, *len);
+	OPENSSL_free(der);
+	OCSP_RESPONSE_free(response);
+	OCSP_BASICRESP_free(basic);
+	ASN1_TIME_free(from);
+	ASN1_TIME_free(until);
+	EVP_PKEY_free(key);
+	X509_free(certificate);
+	X509_free(issuer);
+	return copy;
 }

@@ -3,6 +3,7 @@
 #define TESTS_SUPPORT_PEM_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct pem_pair {
 	char *chain; /* certificate, NUL-terminated PEM */
@@ -14,5 +15,13 @@ struct pem_pair {
 struct pem_pair pem_authority(const char *kind);
 struct pem_pair pem_issue(const struct pem_pair *authority, const char *kind, const char *name);
 void pem_free(struct pem_pair *);
+
+/* The first certificate of the chain in DER; its length. Ends the program when it does not fit. */
+size_t pem_der(const struct pem_pair *, unsigned char *out, size_t size);
+
+/* An OCSP response of the authority's own, in DER, which says that the certificate is good from `begins` to `ends` (seconds from now); with the
+ * authority's certificate in it, or without. The caller frees it. */
+unsigned char *pem_staple(const struct pem_pair *authority, const struct pem_pair *of, long begins,
+			  long ends, bool with_issuer, size_t *len);
 
 #endif
