@@ -44,7 +44,6 @@ struct profile_suite {
 	const char *iana, *library;
 	uint16_t min, max; /* versions that have it */
 	unsigned keys;     /* of the certificates that it goes with; in TLS 1.3 any */
-	bool ecdhe;        /* needs a common elliptic curve; in TLS 1.3 any group will do */
 };
 
 struct profile_group {

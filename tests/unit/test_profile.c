@@ -55,7 +55,7 @@ static void test_no_suite_that_no_profile_may_have(void **state)
 			assert_null(strstr(suite->iana, "MD5"));
 			assert_int_not_equal(strncmp(suite->iana, "TLS_RSA_", 8), 0);
 			if (profile->listener && suite->max < PROFILE_TLS13)
-				assert_true(suite->ecdhe);
+				assert_int_equal(strncmp(suite->iana, "TLS_ECDHE_", 10), 0);
 			if (profile->listener)
 				assert_null(strstr(suite->iana, "3DES"));
 			if (profile->listener && id != PROFILE_TES)
