@@ -50,6 +50,11 @@ struct config_certificate {
 	struct config_blob chain_pem, key_pem; /* their contents, read by config_read_files() */
 };
 
+struct config_folder {
+	const char *path; /* NULL: none */
+	struct config_source source;
+};
+
 struct config_certificates {
 	struct config_certificate *items;
 	size_t count;
@@ -64,7 +69,7 @@ struct config_listener {
 	int profile;                             /* only "modern" in this version */
 	int unknown_sni;                         /* enum unknown_sni; default: that of tls */
 	struct config_certificates certificates; /* none of both: those of tls */
-	const char *certificates_dir;            /* NULL: none */
+	struct config_folder certificates_dir;
 	int set; /* of the book's certificates: 0 those of tls, else 1 + its index; made by the check */
 	struct address bind; /* made of address and port by the check */
 };
@@ -137,7 +142,7 @@ struct config {
 	bool seccomp; /* workers may make the calls of syscalls.c only */
 	struct {
 		struct config_certificates certificates;
-		const char *certificates_dir; /* NULL: none */
+		struct config_folder certificates_dir;
 		int unknown_sni;              /* enum unknown_sni */
 		int profile;
 	} tls;

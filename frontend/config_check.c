@@ -77,18 +77,26 @@ static void count_workers(struct config *config)
 
 /* ---- listeners ---- */
 
+static void place_folder(const struct config_loader *loader, struct config_folder *folder)
+{
+	const struct config_source *source = place_find(loader, &folder->path);
+
+	folder->source = source ? *source : (struct config_source) { loader->path, 0 };
+}
+
 /* Its own certificates, or else those of tls. What those may be was judged where they stand. */
 static void check_listener_certificate(struct config_loader *loader, size_t index)
 {
 	const struct config *config = loader->config;
 	struct config_listener *listener = &config->listeners.items[index];
 
-	if (listener->certificates.count > 0 || listener->certificates_dir != NULL)
+	if (listener->certificates.count > 0 || listener->certificates_dir.path != NULL)
 		listener->set = 1 + (int)index;
 	else if (place_find(loader, &config->tls.certificates) == NULL &&
-		 place_find(loader, &config->tls.certificates_dir) == NULL)
+		 place_find(loader, &config->tls.certificates_dir.path) == NULL)
 		config_error_at(loader, NULL, &listener->source,
 				"no certificate, neither here nor in tls.certificates");
+	place_folder(loader, &listener->certificates_dir);
 	if (place_find(loader, &listener->unknown_sni) == NULL)
 		listener->unknown_sni = config->tls.unknown_sni;
 }
@@ -168,8 +176,9 @@ static void check_listener(struct config_loader *loader, size_t index)
 
 static void check_listeners(struct config_loader *loader)
 {
-	const struct config *config = loader->config;
+	struct config *config = loader->config;
 
+	place_folder(loader, &config->tls.certificates_dir);
 	if (config->listeners.count == 0 && place_find(loader, &config->listeners) == NULL)
 		config_error_at(loader, NULL, NULL, "there is no listener: set \"listeners\"");
 	for (size_t i = 0; i < config->listeners.count; i++)

@@ -194,7 +194,7 @@ static const struct option listener_rows[] = {
 		  "`certificates_dir`, takes the place of all that `tls` has." },
 	{ .name = "certificates_dir",
 	  .type = OPTION_PATH,
-	  .offset = AT(certificates_dir),
+	  .offset = AT(certificates_dir.path),
 	  .min = 1,
 	  .max = 4096,
 	  .help = "As `tls.certificates_dir`." },
@@ -402,7 +402,7 @@ static const struct option tls_rows[] = {
 		  "key." },
 	{ .name = "certificates_dir",
 	  .type = OPTION_PATH,
-	  .offset = AT(tls.certificates_dir),
+	  .offset = AT(tls.certificates_dir.path),
 	  .min = 1,
 	  .max = 4096,
 	  .help = "Folder of further ones: folders with `fullchain.pem` and `privkey.pem` in each, "

@@ -505,7 +505,7 @@ static void a_listener_without_certificates_uses_what_tls_says(void **state)
 			  "tls: { certificates_dir = \"live\"; unknown_sni = \"refuse\"; };");
 
 	(void)state;
-	assert_string_equal(config->tls.certificates_dir, files_path("live"));
+	assert_string_equal(config->tls.certificates_dir.path, files_path("live"));
 	assert_int_equal(config->listeners.items[0].set, 0);
 	assert_int_equal(config->listeners.items[1].unknown_sni, UNKNOWN_SNI_REFUSE);
 	config_free(config);
