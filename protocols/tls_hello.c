@@ -488,6 +488,7 @@ static bool read_message(struct reader message, struct tls_hello *out)
 enum tls_hello_result tls_hello_parse(const uint8_t *data, size_t len, struct tls_hello *out)
 {
 	struct message message = { 0 };
+	struct reader whole;
 	enum tls_hello_result result;
 
 	memset(out, 0, offsetof(struct tls_hello, joined));
@@ -501,7 +502,24 @@ enum tls_hello_result tls_hello_parse(const uint8_t *data, size_t len, struct tl
 		return result;
 	out->used = message.at;
 	out->alert = TLS_ALERT_DECODE_ERROR;
-	return read_message(join(data, message.at, out), out) ? TLS_HELLO_DONE : TLS_HELLO_BROKEN;
+	whole = join(data, message.at, out);
+	out->message = span_of_reader(whole);
+	return read_message(whole, out) ? TLS_HELLO_DONE : TLS_HELLO_BROKEN;
+}
+
+size_t tls_hello_join(uint8_t *data, const struct tls_hello *hello)
+{
+	size_t front = hello->used - RECORD_HEADER - hello->message.len;
+	uint8_t *record = data + front;
+
+	if (front == 0)
+		return 0;
+	/* At least one more header lies before it, so these three do not overlap. */
+	memcpy(record, data, 3);
+	record[3] = (uint8_t)(hello->message.len >> 8);
+	record[4] = (uint8_t)hello->message.len;
+	memcpy(record + RECORD_HEADER, hello->message.data, hello->message.len);
+	return front;
 }
 
 bool tls_hello_has(struct tls_hello_list list, uint16_t value)

@@ -59,7 +59,8 @@ struct tls_hello {
 	enum tls_alert alert;     /* of TLS_HELLO_BROKEN and TLS_HELLO_TOO_LONG */
 
 	/* All below only of TLS_HELLO_DONE. */
-	size_t used; /* octets on the wire; behind them come the client's next records */
+	size_t used;         /* octets on the wire; behind them come the client's next records */
+	struct span message; /* all of it, in one piece */
 	uint16_t legacy_version;
 	size_t session_id_len;
 	struct tls_hello_list suites;
@@ -81,6 +82,11 @@ struct tls_hello {
 
 /* The bytes that the client has sent since it connected or since the reply to STARTTLS, always from the first on. */
 enum tls_hello_result tls_hello_parse(const uint8_t *data, size_t len, struct tls_hello *out);
+
+/* Of a hello that came in several records, makes one of them in the caller's bytes, since the TLS library joins them only as
+ * long as the message's own header is in the first. Returns how many octets in front are then to be dropped. What the hello
+ * says, and every hash of it, stays the same (RFC 8446 4.4.1). */
+size_t tls_hello_join(uint8_t *data, const struct tls_hello *);
 
 /* A version as 0x0301 to 0x0304: by supported_versions, which overrides the rest; else all up to legacy_version, but never
  * TLS 1.3 (RFC 8446 4.2.1). */

@@ -303,6 +303,31 @@ static void what_comes_behind_the_hellos_records_is_not_looked_at(void **state)
 	assert_true(hello.ems);
 }
 
+/* Also where bytes of the next records follow. */
+static void many_records_are_made_one(void **state)
+{
+	static struct bytes message, bytes, one;
+	static const char behind[] = "behind";
+
+	message.len = one.len = 0;
+	put_message(&message, USUAL("0017 0000 0010 0007 0005 04 'imap'"));
+	put_records(&one, &message, RAND_MAX);
+	put(&one, behind, sizeof(behind));
+	for (size_t size = 1; size <= message.len; size++) {
+		size_t dropped;
+
+		bytes.len = 0;
+		put_records(&bytes, &message, size);
+		put(&bytes, behind, sizeof(behind));
+		assert_int_equal(tls_hello_parse(bytes.data, bytes.len, &hello), TLS_HELLO_DONE);
+		assert_int_equal(hello.message.len, message.len);
+		assert_memory_equal(hello.message.data, message.data, message.len);
+		dropped = tls_hello_join(bytes.data, &hello);
+		assert_int_equal(bytes.len - dropped, one.len);
+		assert_memory_equal(bytes.data + dropped, one.data, one.len);
+	}
+}
+
 /* ---- fields --------------------------------------------------------------------------------------------------------- */
 
 static void a_hello_without_extensions(void **state)
@@ -632,6 +657,7 @@ int main(void)
 		cmocka_unit_test(records_and_the_messages_header_are_checked),
 		cmocka_unit_test(a_hello_has_at_most_16_kib_on_the_wire),
 		cmocka_unit_test(what_comes_behind_the_hellos_records_is_not_looked_at),
+		cmocka_unit_test(many_records_are_made_one),
 		cmocka_unit_test(a_hello_without_extensions),
 		cmocka_unit_test(all_extensions_that_we_know),
 		cmocka_unit_test(versions_are_those_of_the_extension_or_all_up_to_the_field),
