@@ -14,6 +14,7 @@
 #define RANDOM_LEN       32
 #define SESSION_ID_MAX   32
 #define LABEL_MAX        63
+#define PSK_DHE_KE       1
 
 /* The signalling suite of RFC 5746 3.3. */
 #define SUITE_RENEGOTIATION_INFO 0x00ff
@@ -365,6 +366,7 @@ static bool read_status_request(struct reader body, struct tls_hello *out)
 static bool read_ticket(struct reader body, struct tls_hello *out)
 {
 	out->ticket = true;
+	out->ticket_len = body.len;
 	return true;
 }
 
@@ -401,12 +403,22 @@ static bool read_psk(struct reader body, struct tls_hello *out)
 	       take_last(body, 2, &binders) && binders.len >= 33;
 }
 
-/* ec_point_formats, psk_key_exchange_modes. */
-static bool check_octets(struct reader body, struct tls_hello *out)
+static bool check_point_formats(struct reader body, struct tls_hello *out)
 {
 	struct reader list;
 
 	return take_last(body, 1, &list) && list.len > 0;
+}
+
+/* psk_key_exchange_modes, RFC 8446 4.2.9. */
+static bool read_psk_modes(struct reader body, struct tls_hello *out)
+{
+	struct reader list;
+
+	if (!take_last(body, 1, &list) || list.len == 0)
+		return false;
+	out->psk_dhe = memchr(list.data, PSK_DHE_KE, list.len) != NULL;
+	return true;
 }
 
 /* IANA, TLS ExtensionType Values. All others, those of RFC 8701 among them, mean nothing to us. */
@@ -414,11 +426,21 @@ static const struct extension {
 	uint16_t type;
 	bool (*read)(struct reader, struct tls_hello *);
 } extensions[] = {
-	{ 0, read_server_name },   { 5, read_status_request }, { 10, read_groups },
-	{ 11, check_octets },      { 13, read_sigalgs },       { 16, read_alpn },
-	{ 23, read_ems },          { 35, read_ticket },        { 41, read_psk },
-	{ 42, read_early_data },   { 43, read_versions },      { 45, check_octets },
-	{ 50, read_sigalgs_cert }, { 51, read_shares },        { 0xff01, read_renegotiation_info },
+	{ 0, read_server_name },
+	{ 5, read_status_request },
+	{ 10, read_groups },
+	{ 11, check_point_formats },
+	{ 13, read_sigalgs },
+	{ 16, read_alpn },
+	{ 23, read_ems },
+	{ 35, read_ticket },
+	{ 41, read_psk },
+	{ 42, read_early_data },
+	{ 43, read_versions },
+	{ 45, read_psk_modes },
+	{ 50, read_sigalgs_cert },
+	{ 51, read_shares },
+	{ 0xff01, read_renegotiation_info },
 };
 
 static bool read_extension(uint16_t type, struct reader body, struct tls_hello *out)

@@ -74,6 +74,8 @@ struct tls_hello {
 	struct span alpn, shares;         /* bodies of the lists: see the _next functions */
 	bool status_request;              /* for OCSP */
 	bool ticket, psk, ems, early_data;
+	size_t ticket_len; /* octets of it; 0: the client only asks for one */
+	bool psk_dhe;      /* it would combine a key of an earlier session with a fresh exchange */
 	bool renegotiation_info; /* the extension or its signalling suite */
 
 	uint8_t joined

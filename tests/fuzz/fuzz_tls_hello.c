@@ -114,8 +114,8 @@ static bool same(const struct tls_hello *a, const struct tls_hello *b)
 	       a->sigalgs_cert.count == b->sigalgs_cert.count && a->alpn.len == b->alpn.len &&
 	       a->shares.len == b->shares.len && strcmp(a->sni, b->sni) == 0 && a->ems == b->ems &&
 	       a->status_request == b->status_request && a->ticket == b->ticket &&
-	       a->psk == b->psk && a->early_data == b->early_data &&
-	       a->renegotiation_info == b->renegotiation_info &&
+	       a->ticket_len == b->ticket_len && a->psk == b->psk && a->psk_dhe == b->psk_dhe &&
+	       a->early_data == b->early_data && a->renegotiation_info == b->renegotiation_info &&
 	       (a->alpn.len == 0 || memcmp(a->alpn.data, b->alpn.data, a->alpn.len) == 0) &&
 	       memcmp(a->suites.data, b->suites.data, 2 * a->suites.count) == 0;
 }

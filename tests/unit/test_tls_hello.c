@@ -376,7 +376,8 @@ static void all_extensions_that_we_know(void **state)
 	assert_string_equal(hello.sni, "mail.example.test");
 	assert_true(span_is(hello.sni_bytes, "Mail.Example.Test"));
 	assert_true(hello.ems && hello.renegotiation_info && hello.ticket && hello.status_request);
-	assert_true(hello.psk && hello.early_data);
+	assert_true(hello.psk && hello.psk_dhe && hello.early_data);
+	assert_int_equal(hello.ticket_len, 2);
 	assert_true(hello.groups_present && tls_hello_has(hello.groups, 0x001d));
 	assert_int_equal(hello.groups.count, 3);
 	assert_true(hello.sigalgs_present && tls_hello_has(hello.sigalgs, 0x0804));
@@ -606,7 +607,11 @@ static void what_is_unusual_but_allowed(void **state)
 	assert_int_equal(parse_parts(USUAL("0033 0002 0000")), TLS_HELLO_DONE);
 	assert_true(hello.shares_present);
 	assert_int_equal(parse_parts(USUAL("0023 0000")), TLS_HELLO_DONE);
-	assert_true(hello.ticket);
+	assert_true(hello.ticket && hello.ticket_len == 0);
+	assert_int_equal(parse_parts(USUAL("002d 0003 02 0001")), TLS_HELLO_DONE);
+	assert_true(hello.psk_dhe);
+	assert_int_equal(parse_parts(USUAL("002d 0002 01 00")), TLS_HELLO_DONE);
+	assert_false(hello.psk_dhe);
 	assert_int_equal(parse_parts(USUAL("0005 0003 02 abcd")), TLS_HELLO_DONE);
 	assert_false(hello.status_request);
 	assert_int_equal(parse_parts(USUAL("0000 0006 0004 07 0001 'x'")), TLS_HELLO_DONE);
