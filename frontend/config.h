@@ -66,7 +66,8 @@ struct config_listener {
 	const char *address;
 	int port;                                /* 0: any */
 	int tls;                                 /* enum listener_tls */
-	int profile;                             /* only "modern" in this version */
+	int profile;                             /* enum profile_id; default: that of tls */
+	int alpn;                                /* enum gate_alpn; the same */
 	int unknown_sni;                         /* enum unknown_sni; default: that of tls */
 	struct config_certificates certificates; /* none of both: those of tls */
 	struct config_folder certificates_dir;
@@ -96,8 +97,9 @@ struct config_pool {
 		struct config_server *items;
 		size_t count;
 	} servers;
-	int tls;    /* enum backend_tls */
-	int verify; /* enum backend_verify */
+	int tls;     /* enum backend_tls */
+	int verify;  /* enum backend_verify */
+	int profile; /* enum profile_id */
 	const char *
 		ca; /* path of a PEM bundle; default: the system's; only read when tls is not "none" and verify is "ca" */
 	struct config_blob ca_pem;
@@ -144,7 +146,8 @@ struct config {
 		struct config_certificates certificates;
 		struct config_folder certificates_dir;
 		int unknown_sni;              /* enum unknown_sni */
-		int profile;
+		int profile;                  /* enum profile_id */
+		int alpn;                     /* enum gate_alpn */
 	} tls;
 	struct {
 		struct config_listener *items;

@@ -163,7 +163,7 @@ static void apply_word(struct cursor *cursor, const struct option *row, int *fie
 	word = word_find(row->words, text);
 	if (word != NULL && !word->unavailable)
 		*field = word->value;
-	else if (word != NULL || (row->flags & OPTION_OPEN))
+	else if (word != NULL)
 		fault(cursor, setting, "%s = \"%s\" is not available in this version (use %s)",
 		      row->name, text, list);
 	else

@@ -97,8 +97,6 @@ static void check_listener_certificate(struct config_loader *loader, size_t inde
 		config_error_at(loader, NULL, &listener->source,
 				"no certificate, neither here nor in tls.certificates");
 	place_folder(loader, &listener->certificates_dir);
-	if (place_find(loader, &listener->unknown_sni) == NULL)
-		listener->unknown_sni = config->tls.unknown_sni;
 }
 
 /* A port that clients know for the other way of TLS. */
@@ -160,6 +158,7 @@ static void check_listener(struct config_loader *loader, size_t index)
 	check_listener_address(loader, listener);
 	check_listener_port(loader, listener);
 	check_listener_certificate(loader, index);
+	config_check_listener_tls(loader, listener);
 	for (size_t i = 0; i < index && listener->port != 0; i++)
 		if (same_address(&items[i].bind, &listener->bind))
 			config_error_at(loader, &listener->port, &listener->source,
@@ -181,6 +180,7 @@ static void check_listeners(struct config_loader *loader)
 	place_folder(loader, &config->tls.certificates_dir);
 	if (config->listeners.count == 0 && place_find(loader, &config->listeners) == NULL)
 		config_error_at(loader, NULL, NULL, "there is no listener: set \"listeners\"");
+	config_check_tls(loader);
 	for (size_t i = 0; i < config->listeners.count; i++)
 		if (!doubtful(loader, &config->listeners.items[i]))
 			check_listener(loader, i);

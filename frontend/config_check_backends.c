@@ -155,11 +155,7 @@ static void check_pool(struct config_loader *loader, size_t index)
 	if (pool->plaintext_ok && pool->tls != BACKEND_TLS_NONE)
 		config_warning_at(loader, &pool->plaintext_ok, &pool->source,
 				  "plaintext_ok has no effect: tls is not \"none\"");
-	if (pool->tls != BACKEND_TLS_NONE && pool->verify == VERIFY_NONE)
-		config_warning_at(
-			loader, &pool->verify, &pool->source,
-			"verify = \"none\": whoever stands between here and the server can "
-			"read passwords");
+	config_check_pool_tls(loader, pool);
 	for (size_t i = 0; i < pool->servers.count; i++)
 		check_server(loader, pool, &pool->servers.items[i]);
 }

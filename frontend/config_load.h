@@ -75,6 +75,9 @@ void config_read_files(struct config_loader *);
 /* Looks up the names of servers (config_resolve.c), for so long at the most. */
 void config_resolve(struct config_loader *, int milliseconds);
 void config_check(struct config_loader *);
+void config_check_tls(struct config_loader *);
+void config_check_listener_tls(struct config_loader *, struct config_listener *);
+void config_check_pool_tls(struct config_loader *, const struct config_pool *);
 void config_check_auth(struct config_loader *);
 void config_check_backends(struct config_loader *); /* pools, routes and what they say together */
 

@@ -3,6 +3,7 @@
  * option or word of a feature that is not built stands here as unavailable, so it is told apart from a misspelling.
  */
 #include "frontend/config.h"
+#include "frontend/gate.h"
 #include "frontend/option.h"
 #include "protocols/login.h"
 
@@ -70,7 +71,25 @@ static const struct option_word logins[] = {
 	{ NULL, 0, false },
 };
 
-static const struct option_word profiles[] = { { "modern", 0, false }, { NULL, 0, false } };
+#define LISTENER_PROFILES                                                                          \
+	{ "modern", PROFILE_MODERN, false }, { "strict", PROFILE_STRICT, false },                  \
+		{ "nist", PROFILE_NIST, false }, { "ncsc", PROFILE_NCSC, false },                  \
+	{                                                                                          \
+		"tes", PROFILE_TES, false                                                          \
+	}
+static const struct option_word profiles[] = { LISTENER_PROFILES, { NULL, 0, false } };
+static const struct option_word pool_profiles[] = {
+	LISTENER_PROFILES,
+	{ "compatible", PROFILE_COMPATIBLE, false },
+	{ "legacy", PROFILE_LEGACY, false },
+	{ NULL, 0, false },
+};
+static const struct option_word alpn_modes[] = {
+	{ "strict", GATE_ALPN_STRICT, false },
+	{ "require", GATE_ALPN_REQUIRE, false },
+	{ "compat", GATE_ALPN_COMPAT, false },
+	{ NULL, 0, false },
+};
 static const struct option_word auth_sources[] = {
 	{ "backend", AUTH_SOURCE_BACKEND, false },
 	{ "sasl", AUTH_SOURCE_SASL, false },
@@ -178,10 +197,19 @@ static const struct option listener_rows[] = {
 	{ .name = "profile",
 	  .type = OPTION_WORD,
 	  .offset = AT(profile),
-	  .flags = OPTION_OPEN,
 	  .sections = WORKER,
 	  .words = profiles,
+	  .number = PROFILE_MODERN,
+	  .shown = "`tls.profile`",
 	  .help = "As `tls.profile`, for this listener." },
+	{ .name = "alpn",
+	  .type = OPTION_WORD,
+	  .offset = AT(alpn),
+	  .sections = WORKER,
+	  .words = alpn_modes,
+	  .number = GATE_ALPN_STRICT,
+	  .shown = "`tls.alpn`",
+	  .help = "As `tls.alpn`, for this listener." },
 	{ .name = "certificates",
 	  .type = OPTION_LIST,
 	  .offset = AT(certificates),
@@ -212,7 +240,6 @@ static const struct option listener_rows[] = {
 	  .sections = WORKER,
 	  .min = 0,
 	  .max = CONFIG_LISTENERS_MAX },
-	MISSING("alpn", OPTION_STRINGS),
 	MISSING("client_certificates", OPTION_GROUP),
 	{ .name = "bind",
 	  .type = OPTION_ADDRESS,
@@ -306,6 +333,16 @@ static const struct option pool_rows[] = {
 	  .number = VERIFY_CA,
 	  .help = "`ca`: the certificate must come from a known authority and carry the server's "
 		  "name; `none`: any certificate will do." },
+	{ .name = "profile",
+	  .type = OPTION_WORD,
+	  .offset = AT(profile),
+	  .sections = POOLS,
+	  .words = pool_profiles,
+	  .number = PROFILE_COMPATIBLE,
+	  .help = "As `tls.profile`, for the way to the servers; `compatible`: TLS 1.3 and 1.2 "
+		  "with "
+		  "every suite that keeps forward secrecy; `legacy`: as low as the TLS library "
+		  "goes." },
 	{ .name = "ca",
 	  .type = OPTION_PATH,
 	  .offset = AT(ca),
@@ -417,11 +454,20 @@ static const struct option tls_rows[] = {
 	{ .name = "profile",
 	  .type = OPTION_WORD,
 	  .offset = AT(tls.profile),
-	  .flags = OPTION_OPEN,
 	  .sections = WORKER,
 	  .words = profiles,
-	  .help = "`modern`: TLS 1.3 and 1.2, ECDHE and AEAD only." },
-	MISSING("alpn", OPTION_STRINGS),
+	  .number = PROFILE_MODERN,
+	  .help = "Versions, suites, groups, signatures and keys of every listener that has no "
+		  "`profile` of its own; see [TLS profiles](#tls-profiles)." },
+	{ .name = "alpn",
+	  .type = OPTION_WORD,
+	  .offset = AT(tls.alpn),
+	  .sections = WORKER,
+	  .words = alpn_modes,
+	  .number = GATE_ALPN_STRICT,
+	  .help = "Application protocols that a client may name (ALPN). `strict`: none, or `imap` "
+		  "(`pop3`) among them; `require`: not none (IMAP and POP3 only); `compat`: also "
+		  "names that belong to no protocol." },
 	MISSING("client_certificates", OPTION_GROUP),
 	END,
 };

@@ -33,7 +33,6 @@ enum option_flag {
 	OPTION_SECRET = 4,      /* never printed */
 	OPTION_UNAVAILABLE = 8, /* known, but not available in this version */
 	OPTION_INTERNAL = 16,   /* derived: not read from files */
-	OPTION_OPEN = 32,       /* words that it does not know are "not available", not wrong */
 };
 
 /* Who may see the value; none of them: the supervisor alone. SECTION_LOGIN: workers, but not the checker, which builds what

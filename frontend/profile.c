@@ -75,13 +75,13 @@ SUITE11(dhe_des3, 0x0016, "TLS_DHE_RSA_WITH_3DES_EDE_CBC_SHA", "EDH-RSA-DES-CBC3
 
 /* ---- groups and signature algorithms ---- */
 
-static const struct profile_group x25519 = { 29, "X25519", "X25519", 29 };
-static const struct profile_group p256 = { 23, "P-256", "SECP256R1", 23 };
-static const struct profile_group p384 = { 24, "P-384", "SECP384R1", 24 };
-static const struct profile_group p521 = { 25, "P-521", "SECP521R1", 25 };
-static const struct profile_group x448 = { 30, "X448", "X448", 30 };
-static const struct profile_group ffdhe2048 = { 256, "ffdhe2048", "FFDHE_2048", 256 };
-static const struct profile_group ffdhe3072 = { 257, "ffdhe3072", "FFDHE_3072", 257 };
+static const struct profile_group x25519 = { 29, "X25519", "X25519" };
+static const struct profile_group p256 = { 23, "P-256", "SECP256R1" };
+static const struct profile_group p384 = { 24, "P-384", "SECP384R1" };
+static const struct profile_group p521 = { 25, "P-521", "SECP521R1" };
+static const struct profile_group x448 = { 30, "X448", "X448" };
+static const struct profile_group ffdhe2048 = { 256, "ffdhe2048", "FFDHE_2048" };
+static const struct profile_group ffdhe3072 = { 257, "ffdhe3072", "FFDHE_3072" };
 
 static const struct profile_sigalg ecdsa_sha256 = { 0x0403, "ecdsa_secp256r1_sha256",
 						    "ECDSA+SHA256", PROFILE_KEY_ECDSA,

@@ -50,7 +50,6 @@ struct profile_group {
 	uint16_t number;
 	const char *name;    /* in the log and README */
 	const char *library; /* wolfSSL_get_curve_name() */
-	int id;              /* for wolfSSL_CTX_set_groups() */
 };
 
 struct profile_sigalg {

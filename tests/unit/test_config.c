@@ -1,5 +1,6 @@
 /* test_config - what config_load() accepts, and that each fault is found with its file and line. */
 #include "frontend/config_load.h"
+#include "frontend/gate.h"
 #include "tests/support/config_files.h"
 
 #include <setjmp.h>
@@ -127,10 +128,18 @@ static const struct fault_case cases[] = {
 	{ PART_TLS,
 	  "tls: { certificates = ( { chain = \"cert.pem\"; key = \"key.pem\"; } );\n profile = "
 	  "\"old\"; };",
-	  1, "not available in this version", 1 },
+	  1, "\"profile\" must be \"modern\", \"strict\"", 1 },
+	{ PART_TLS,
+	  "tls: { certificates = ( { chain = \"cert.pem\"; key = \"key.pem\"; } );\n profile = "
+	  "\"legacy\"; };",
+	  1, "must be \"modern\"", 1 },
+	{ PART_TLS,
+	  "tls: { certificates = ( { chain = \"cert.pem\"; key = \"key.pem\"; } );\n profile = "
+	  "\"tes\"; };",
+	  1, "TLS 1.1, which RFC 8996 forbids", 0 },
 	{ PART_TLS,
 	  "tls: { certificates = ( { chain = \"cert.pem\"; key = \"key.pem\"; } ); alpn = ( ); };",
-	  0, "not available in this version", 1 },
+	  0, "\"alpn\" must be", 1 },
 	{ PART_BACKENDS, POOL("tls = \"none\"; " SERVERS "\nlogin = \"external\";"), 2,
 	  "not available in this version", 1 },
 	{ PART_BACKENDS, POOL("tls = \"none\"; " SERVERS "\nlogin = \"token\";"), 2,
@@ -203,6 +212,15 @@ static const struct fault_case cases[] = {
 	  "clients expect tls = \"starttls\" on port 143", 0 },
 	{ PART_LISTENERS, LISTENER(IMAP "\nunknown_sni = \"none\";"), 2,
 	  "must be \"default\" or \"refuse\"", 1 },
+	{ PART_LISTENERS, LISTENER(IMAP "\nprofile = \"legacy\";"), 2, "must be \"modern\"", 1 },
+	{ PART_LISTENERS, LISTENER(IMAP "\nprofile = \"tes\";"), 2, "RFC 8996 forbids", 0 },
+	{ PART_LISTENERS, LISTENER(IMAP " profile = \"strict\";\nunknown_sni = \"default\";"), 2,
+	  "unknown_sni has no effect", 0 },
+	{ PART_LISTENERS, LISTENER(IMAP "\nalpn = \"none\";"), 2, "must be \"strict\"", 1 },
+	{ PART_LISTENERS,
+	  LISTENER("protocol = \"submission\"; address = \"::1\"; port = 1587; tls = "
+		   "\"starttls\";\nalpn = \"require\";"),
+	  2, "no identifier is registered for submission", 1 },
 	{ PART_LISTENERS, LISTENER(IMAP "\n},\n{\n" IMAP), 4, "has a listener already at", 1 },
 	{ PART_LISTENERS,
 	  LISTENER("protocol = \"imap\"; address = \"::\"; port = 993; tls = \"starttls\";"), 1,
@@ -255,6 +273,15 @@ static const struct fault_case cases[] = {
 	  "plaintext_ok has no effect", 0 },
 	{ PART_BACKENDS, POOL("tls = \"starttls\";\nverify = \"none\"; " SERVERS), 2,
 	  "can read passwords", 0 },
+	{ PART_BACKENDS,
+	  POOL("tls = \"starttls\"; ca = \"ca.pem\";\nprofile = \"legacy\"; " SERVERS), 2,
+	  "RFC 9325 forbid", 0 },
+	{ PART_BACKENDS, POOL("tls = \"starttls\"; ca = \"ca.pem\";\nprofile = \"tes\"; " SERVERS),
+	  2, "RFC 8996 forbids", 0 },
+	{ PART_BACKENDS, POOL("tls = \"none\";\nprofile = \"strict\"; " SERVERS), 2,
+	  "profile has no effect", 0 },
+	{ PART_BACKENDS, POOL("tls = \"starttls\"; ca = \"ca.pem\";\nprofile = \"old\"; " SERVERS),
+	  2, "\"compatible\" or \"legacy\"", 1 },
 	{ PART_BACKENDS,
 	  POOL("tls = \"none\"; servers = ( {\nhost = \"nowhere.invalid\"; port = 143; } );"), 2,
 	  "has no address", 0 },
@@ -511,6 +538,27 @@ static void a_listener_without_certificates_uses_what_tls_says(void **state)
 	config_free(config);
 }
 
+static void a_listener_has_the_profile_of_tls_or_its_own(void **state)
+{
+	struct config *config =
+		load_good(PART_TLS,
+			  "tls: { certificates = ( { chain = \"cert.pem\"; key = \"key.pem\"; } );"
+			  " profile = \"nist\"; alpn = \"compat\"; };");
+
+	(void)state;
+	assert_int_equal(config->listeners.items[0].profile, PROFILE_NIST);
+	assert_int_equal(config->listeners.items[1].alpn, GATE_ALPN_COMPAT);
+	config_free(config);
+
+	config =
+		load_good(PART_LISTENERS, LISTENER(IMAP "profile = \"ncsc\"; alpn = \"require\";"));
+	assert_int_equal(config->tls.profile, PROFILE_MODERN);
+	assert_int_equal(config->listeners.items[0].profile, PROFILE_NCSC);
+	assert_int_equal(config->listeners.items[0].alpn, GATE_ALPN_REQUIRE);
+	assert_int_equal(config->pools.items[0].profile, PROFILE_COMPATIBLE);
+	config_free(config);
+}
+
 static void a_listener_with_certificates_uses_its_own_set(void **state)
 {
 	struct config *config = load_good(
@@ -754,6 +802,7 @@ int main(void)
 		TEST(port_zero_may_be_used_twice),
 		TEST(a_listener_may_have_its_own_certificate),
 		TEST(a_listener_without_certificates_uses_what_tls_says),
+		TEST(a_listener_has_the_profile_of_tls_or_its_own),
 		TEST(a_listener_with_certificates_uses_its_own_set),
 		TEST(a_key_that_everybody_may_read_is_a_warning),
 		TEST(an_encrypted_key_is_refused),
