@@ -148,6 +148,11 @@ struct config {
 		int unknown_sni;              /* enum unknown_sni */
 		int profile;                  /* enum profile_id */
 		int alpn;                     /* enum gate_alpn */
+		struct {
+			bool enabled;
+			int rotate;       /* seconds */
+			const char *file; /* NULL: the keeper makes the keys */
+		} tickets;
 	} tls;
 	struct {
 		struct config_listener *items;

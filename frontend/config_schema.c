@@ -425,6 +425,36 @@ static const struct option route_rows[] = {
 #undef AT
 
 #define AT(member) offsetof(struct config, member)
+static const struct option ticket_rows[] = {
+	{ .name = "enabled",
+	  .type = OPTION_BOOL,
+	  .offset = AT(tls.tickets.enabled),
+	  .sections = WORKER | KEEPER,
+	  .number = true,
+	  .help = "Clients may resume a session with a ticket, which spares both sides a "
+		  "signature; they log in all the same." },
+	{ .name = "rotate",
+	  .type = OPTION_INT,
+	  .offset = AT(tls.tickets.rotate),
+	  .sections = WORKER | KEEPER,
+	  .min = 2,
+	  .max = WEEK / 2,
+	  .number = 43200,
+	  .help = "Seconds for which a ticket is good at most, and after which another key seals "
+		  "new ones; the one before opens for as long again, then it is wiped." },
+	{ .name = "file",
+	  .type = OPTION_PATH,
+	  .offset = AT(tls.tickets.file),
+	  .sections = KEEPER,
+	  .min = 1,
+	  .max = 4096,
+	  .help = "File of keys in place of our own, so that several machines share them: up to "
+		  "three lines, each of 48 random octets in base64; the first seals, all open. It "
+		  "is watched, and changing it in time is then the operator's part; nobody but "
+		  "its owner may have any right to it." },
+	END,
+};
+
 static const struct option tls_rows[] = {
 	{ .name = "certificates",
 	  .type = OPTION_LIST,
@@ -468,6 +498,11 @@ static const struct option tls_rows[] = {
 	  .help = "Application protocols that a client may name (ALPN). `strict`: none, or `imap` "
 		  "(`pop3`) among them; `require`: not none (IMAP and POP3 only); `compat`: also "
 		  "names that belong to no protocol." },
+	{ .name = "tickets",
+	  .type = OPTION_GROUP,
+	  .sections = WORKER | KEEPER,
+	  .rows = ticket_rows,
+	  .help = "Resumption of TLS sessions (RFC 8446 2.2, RFC 5077)." },
 	MISSING("client_certificates", OPTION_GROUP),
 	END,
 };
