@@ -26,6 +26,8 @@ struct monitor {
 	struct channel supervisor;
 	struct resolver *resolver;
 	struct watch *watch, *prepared;
+	struct book *book, *prepared_book; /* of certificates, of these two */
+	uint32_t prepared_book_number;     /* the generation that it belongs to */
 	const struct child_start *start;
 	struct shared *shared; /* the counters, to read */
 	int prepared_socket;   /* for the pages; -1: none */
@@ -130,7 +132,7 @@ static bool page(void *owner, const char *path, struct status_page *out)
 {
 	const struct monitor *monitor = owner;
 
-	return status_page(path, monitor->shared, monitor->watch, out);
+	return status_page(path, monitor->shared, monitor->watch, monitor->book, out);
 }
 
 static bool allowed(void *owner, const struct sockaddr *address)
@@ -157,6 +159,40 @@ static void serve_pages(struct monitor *monitor)
 	monitor->prepared_socket = -1;
 	if (monitor->http == NULL)
 		log_event(LOG_LEVEL_ERROR, "bug", "the status pages cannot be served: %s", why);
+}
+
+/* ---- certificates ---- */
+
+static void use_book(struct monitor *monitor, struct book *book)
+{
+	book_drop(monitor->book);
+	monitor->book = book;
+}
+
+/* Of the generation in force it takes effect at once, else with the COMMIT of its own. */
+static void book_came(struct monitor *monitor, uint32_t number, int fd)
+{
+	struct book *book = book_map(fd);
+
+	if (book == NULL) {
+		log_event(LOG_LEVEL_ERROR, "bug", "the book of certificates cannot be read");
+		return;
+	}
+	if (monitor->watch != NULL && number == watch_generation(monitor->watch)) {
+		use_book(monitor, book);
+		return;
+	}
+	book_drop(monitor->prepared_book);
+	monitor->prepared_book = book;
+	monitor->prepared_book_number = number;
+}
+
+static void commit_book(struct monitor *monitor, uint32_t number)
+{
+	if (monitor->prepared_book == NULL || monitor->prepared_book_number != number)
+		return;
+	use_book(monitor, monitor->prepared_book);
+	monitor->prepared_book = NULL;
 }
 
 /* ---- configuration ---- */
@@ -202,6 +238,7 @@ static void commit(struct monitor *monitor, uint32_t number)
 	watch_free(monitor->watch);
 	monitor->watch = monitor->prepared;
 	monitor->prepared = NULL;
+	commit_book(monitor, number);
 	log_set_level((enum log_level)watch_config(monitor->watch)->log.level);
 	LIST_FOREACH (worker, &monitor->workers, next)
 		publish_all_to(worker);
@@ -249,6 +286,10 @@ static void on_message(struct channel *channel, unsigned type, struct message_re
 	case CONTROL_ABORT:
 		drop_prepared(monitor);
 		break;
+	case CONTROL_BOOK:
+		if (nfds == 1)
+			book_came(monitor, message_get_u32(message), fds[0]);
+		break;
 	case CONTROL_LISTENER:
 		if (nfds == 1 && monitor->prepared_socket == -1) {
 			monitor->prepared_socket = fds[0];
@@ -289,6 +330,8 @@ static void cleanup(struct monitor *monitor)
 	drop_prepared(monitor);
 	status_http_free(monitor->http);
 	watch_free(monitor->watch);
+	book_drop(monitor->book);
+	book_drop(monitor->prepared_book);
 	shared_unmap(monitor->shared);
 	resolver_free(monitor->resolver);
 }

@@ -1,32 +1,21 @@
 /* status - see status.h. */
 #include "frontend/status.h"
 #include "frontend/metrics.h"
+#include "frontend/status_certificates.h"
 #include <stdlib.h>
 #include <string.h>
-
-/* The label's text within quotes; hosts are the operator's, and may be paths. */
-static void print_label(FILE *out, const char *name, const char *value)
-{
-	fprintf(out, "%s=\"", name);
-	for (; *value != '\0'; value++) {
-		if (*value == '\n')
-			fputs("\\n", out);
-		else
-			fprintf(out, *value == '"' || *value == '\\' ? "\\%c" : "%c", *value);
-	}
-	fputc('"', out);
-}
+#include <time.h>
 
 static void print_labels(FILE *out, const char *metric, const struct watch_view *view)
 {
 	char text[ADDRESS_TEXT_MAX];
 
 	fprintf(out, "%s{", metric);
-	print_label(out, "pool", view->pool);
+	status_label(out, "pool", view->pool);
 	fputc(',', out);
-	print_label(out, "host", view->host);
+	status_label(out, "host", view->host);
 	fputc(',', out);
-	print_label(out, "address", address_text(&view->address->u.any, text));
+	status_label(out, "address", address_text(&view->address->u.any, text));
 	fputs("} ", out);
 }
 
@@ -47,9 +36,12 @@ static void print_seconds(void *owner, const struct watch_view *view)
 	fprintf(owner, "%.6f\n", view->seconds);
 }
 
-static void print_metrics(const struct shared *shared, const struct watch *watch, FILE *out)
+static void print_metrics(const struct shared *shared, const struct watch *watch,
+			  const struct book *book, FILE *out)
 {
 	metrics_print(shared, out);
+	if (book != NULL)
+		status_certificates(book, (int64_t)time(NULL), out);
 	fprintf(out,
 		"# HELP postern_config_generation The configuration in force, counted from the "
 		"start.\n# TYPE postern_config_generation gauge\npostern_config_generation %u\n",
@@ -91,7 +83,7 @@ static unsigned print_health(const struct watch *watch, FILE *out)
 }
 
 bool status_page(const char *path, const struct shared *shared, const struct watch *watch,
-		 struct status_page *out)
+		 const struct book *book, struct status_page *out)
 {
 	bool metrics = strcmp(path, "/metrics") == 0;
 	FILE *text;
@@ -105,7 +97,7 @@ bool status_page(const char *path, const struct shared *shared, const struct wat
 	out->type =
 		metrics ? "text/plain; version=0.0.4; charset=utf-8" : "text/plain; charset=utf-8";
 	if (metrics)
-		print_metrics(shared, watch, text);
+		print_metrics(shared, watch, book, text);
 	else
 		out->code = print_health(watch, text);
 	if (fclose(text) == 0)

@@ -4,6 +4,7 @@
 #ifndef FRONTEND_STATUS_H
 #define FRONTEND_STATUS_H
 
+#include "frontend/book.h"
 #include "frontend/shared.h"
 #include "frontend/watch.h"
 
@@ -14,8 +15,8 @@ struct status_page {
 	size_t len;
 };
 
-/* False: there is no such page, or no memory. */
-bool status_page(const char *path, const struct shared *, const struct watch *,
+/* The book may be NULL: nothing is known of certificates. False: there is no such page, or no memory. */
+bool status_page(const char *path, const struct shared *, const struct watch *, const struct book *,
 		 struct status_page *out);
 
 #endif
