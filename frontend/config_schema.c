@@ -799,8 +799,8 @@ const struct option option_table[] = {
 	  .flags = OPTION_RESTART,
 	  .sections = WORKER | KEEPER,
 	  .number = true,
-	  .help = "Workers may make only the system calls that `postern --syscalls` shows, and are "
-		  "killed at any other; false is for debugging." },
+	  .help = "Workers and the keeper may make only the system calls that `postern --syscalls` "
+		  "shows, and are killed at any other; false is for debugging." },
 	{ .name = "tls",
 	  .type = OPTION_GROUP,
 	  .sections = WORKER | KEEPER,

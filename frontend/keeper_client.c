@@ -8,10 +8,12 @@
 #include <unistd.h>
 
 #define DEADLINE_MS 200
+#define LATE_MAX    5
 
-void keeper_client_init(struct keeper_client *client)
+void keeper_client_init(struct keeper_client *client,
+			void (*stuck)(void *owner, uint32_t incarnation), void *owner)
 {
-	*client = (struct keeper_client) { .fd = -1 };
+	*client = (struct keeper_client) { .fd = -1, .stuck = stuck, .owner = owner };
 }
 
 void keeper_client_cleanup(struct keeper_client *client)
@@ -26,6 +28,7 @@ void keeper_client_up(struct keeper_client *client, uint32_t incarnation, int fd
 	keeper_client_cleanup(client);
 	client->fd = fd;
 	client->incarnation = incarnation;
+	client->late = 0;
 }
 
 void keeper_client_down(struct keeper_client *client, uint32_t incarnation)
@@ -83,6 +86,14 @@ static enum waited await(struct keeper_client *client, uint8_t packet[KEEPER_PAC
 	}
 }
 
+static void count_late(struct keeper_client *client, bool late)
+{
+	client->timeouts += late;
+	client->late = late ? client->late + 1 : 0;
+	if (client->late == LATE_MAX && client->stuck != NULL)
+		client->stuck(client->owner, client->incarnation);
+}
+
 /* A keeper that has ended or speaks nonsense is no keeper any more; the supervisor brings another. */
 static bool ask(struct keeper_client *client, struct keeper_request *request,
 		uint8_t packet[KEEPER_PACKET_MAX], struct keeper_answer *answer)
@@ -101,8 +112,7 @@ static bool ask(struct keeper_client *client, struct keeper_request *request,
 		waited = await(client, packet, answer);
 	else if (errno == EAGAIN)
 		waited = TOO_LATE; /* what was asked before has not been read yet */
-	if (waited == TOO_LATE)
-		client->timeouts++;
+	count_late(client, waited == TOO_LATE);
 	if (waited == GONE)
 		keeper_client_cleanup(client);
 	return waited == READY && answer->status == KEEPER_DONE;

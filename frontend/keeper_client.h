@@ -10,11 +10,16 @@
 struct keeper_client {
 	int fd; /* -1: no keeper */
 	uint32_t incarnation, sequence;
+	unsigned late; /* calls in a row that were not answered in time */
+	void (*stuck)(void *owner, uint32_t incarnation);
+	void *owner;
 	uint64_t calls, timeouts,
 		failures; /* failures: all that did not give a result, timeouts among them */
 };
 
-void keeper_client_init(struct keeper_client *);
+/* stuck: several calls in a row were in vain; told once of a keeper. It may be NULL. */
+void keeper_client_init(struct keeper_client *, void (*stuck)(void *owner, uint32_t incarnation),
+			void *owner);
 void keeper_client_cleanup(struct keeper_client *);
 
 /* CONTROL_PEER_UP and _DOWN of the keeper. up: takes fd, in the place of what it had; down: nothing when it has a later one. */

@@ -18,7 +18,7 @@
 static void usage(FILE *out)
 {
 	fputs("usage: postern -c PATH [-t]\n"
-	      "       postern -V | --options[=man] | --syscalls | --help\n"
+	      "       postern -V | --options[=man] | --syscalls[=keeper] | --help\n"
 	      "\n"
 	      "  -c PATH    configuration: a file, or a folder whose *.conf are read in name "
 	      "order\n"
@@ -26,7 +26,7 @@ static void usage(FILE *out)
 	      "  -V         show the version, and those of the libraries in use\n"
 	      "  --options  show every option of the configuration; --options=man: for a manual "
 	      "page\n"
-	      "  --syscalls show the system calls that a worker may make\n"
+	      "  --syscalls show the system calls that a worker (or the keeper) may make\n"
 	      "  -h, --help show this\n"
 	      "\n"
 	      "SIGHUP reloads; SIGTERM drains and stops; SIGINT or a second SIGTERM stops at "
@@ -68,7 +68,7 @@ int main(int argc, char **argv)
 {
 	static const struct option long_options[] = {
 		{ "options", optional_argument, NULL, 'o' },
-		{ "syscalls", no_argument, NULL, 's' },
+		{ "syscalls", optional_argument, NULL, 's' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },
@@ -99,7 +99,11 @@ int main(int argc, char **argv)
 			(optarg ? config_print_manual : config_print_options)(stdout);
 			return finish_output();
 		case 's':
-			syscalls_print(stdout);
+			if (optarg && strcmp(optarg, "keeper") != 0) {
+				usage(stderr);
+				return EX_USAGE;
+			}
+			syscalls_print(stdout, optarg ? SYSCALLS_KEEPER : SYSCALLS_WORKER);
 			return finish_output();
 		case 'h':
 			usage(stdout);

@@ -1,4 +1,4 @@
-/* syscalls - a seccomp filter from one table, which `postern --syscalls` prints as well. See syscalls.h.
+/* syscalls - a seccomp filter from a table for each role, which `postern --syscalls` prints as well. See syscalls.h.
  * The only file that includes libseccomp's header.
  * Arguments of type int are compared as the kernel reads them: their lower 32 bits.
  */
@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -51,7 +52,7 @@ struct allowed {
 #define WHEN(name, words)  SCMP_SYS(name), words
 #define OPTION(level, one) IS(1, INT_BITS, level), IS(2, INT_BITS, one)
 
-static const struct allowed table[] = {
+static const struct allowed worker_table[] = {
 	/* the loop */
 	{ CALL(epoll_wait) },
 	{ CALL(epoll_pwait) },
@@ -75,6 +76,7 @@ static const struct allowed table[] = {
 	{ CALL(close) },
 	{ WHEN(fcntl, "F_GETFL"), 1, { IS(1, INT_BITS, F_GETFL) } },
 	{ WHEN(fcntl, "F_SETFL"), 1, { IS(1, INT_BITS, F_SETFL) } },
+	{ WHEN(fcntl, "F_GET_SEALS"), 1, { IS(1, INT_BITS, F_GET_SEALS) } }, /* of a book */
 	{ CALL(fstat) },
 	{ WHEN(newfstatat, "AT_EMPTY_PATH"), 1, { IS(3, INT_BITS, AT_EMPTY_PATH) } },
 	/* connections: from clients on sockets that the supervisor has bound, and to servers */
@@ -107,7 +109,69 @@ static const struct allowed table[] = {
 	{ CALL(exit_group) },
 };
 
-#define TABLE_LEN (sizeof(table) / sizeof(table[0]))
+/* As pthread_create() makes one; and no process. */
+#define THREAD_FLAGS                                                                               \
+	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |        \
+	 CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID)
+
+static const struct allowed keeper_table[] = {
+	/* the loop, and the threads */
+	{ CALL(epoll_wait) },
+	{ CALL(epoll_pwait) },
+	{ CALL(epoll_ctl) },
+	{ CALL(epoll_create1) },
+	{ CALL(poll) },
+	{ CALL(ppoll) },
+	{ CALL(restart_syscall) },
+	{ CALL(clock_gettime) },
+	{ CALL(gettimeofday) },
+	{ CALL(time) },
+	{ WHEN(clone, "a thread"), 1, { IS(0, INT_BITS, THREAD_FLAGS) } },
+	{ CALL(set_robust_list) },
+	{ CALL(rseq) },
+	{ CALL(sched_getaffinity) }, /* the allocator, for a new thread */
+	{ CALL(futex) },
+	/* what is open already or handed over: keys among it */
+	{ CALL(read) },
+	{ CALL(pread64) },
+	{ CALL(write) },
+	{ CALL(recvfrom) },
+	{ CALL(recvmsg) },
+	{ CALL(sendto) },
+	{ CALL(sendmsg) },
+	{ CALL(shutdown) },
+	{ CALL(close) },
+	{ WHEN(fcntl, "F_GETFL"), 1, { IS(1, INT_BITS, F_GETFL) } },
+	{ WHEN(fcntl, "F_SETFL"), 1, { IS(1, INT_BITS, F_SETFL) } },
+	{ WHEN(fcntl, "F_GET_SEALS"), 1, { IS(1, INT_BITS, F_GET_SEALS) } },
+	{ CALL(fstat) },
+	{ WHEN(newfstatat, "AT_EMPTY_PATH"), 1, { IS(3, INT_BITS, AT_EMPTY_PATH) } },
+	/* memory, never executable */
+	{ CALL(brk) },
+	{ WHEN(mmap, "without PROT_EXEC"), 1, NOT_EXECUTABLE },
+	{ WHEN(mprotect, "without PROT_EXEC"), 1, NOT_EXECUTABLE },
+	{ CALL(munmap) },
+	{ CALL(mremap) },
+	{ CALL(madvise) },
+	{ CALL(getrandom) },
+	/* the process itself, and its end */
+	{ CALL(getpid) },
+	{ CALL(gettid) },
+	{ CALL(rt_sigprocmask) },
+	{ CALL(rt_sigaction) },
+	{ CALL(rt_sigreturn) },
+	{ CALL(exit) },
+	{ CALL(exit_group) },
+};
+
+static const struct role {
+	const struct allowed *calls;
+	size_t count;
+	bool threads;
+} roles[] = {
+	[SYSCALLS_WORKER] = { worker_table, sizeof(worker_table) / sizeof(worker_table[0]), false },
+	[SYSCALLS_KEEPER] = { keeper_table, sizeof(keeper_table) / sizeof(keeper_table[0]), true },
+};
 
 /* A failed assertion ends this process and no other. Returns 0 or a negative errno. */
 static int allow_abort(scmp_filter_ctx filter)
@@ -120,21 +184,32 @@ static int allow_abort(scmp_filter_ctx filter)
 	return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 2, arguments);
 }
 
+/* What clone3() is to do stands in memory, where no filter looks: the C library takes clone() when there is no other. The threads
+ * that exist are confined as well. Returns 0 or a negative errno. */
+static int allow_threads(scmp_filter_ctx filter)
+{
+	int error = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+
+	return error == 0 ? seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1) : error;
+}
+
 /* Returns 0 or a negative errno. */
-static int fill(scmp_filter_ctx filter)
+static int fill(scmp_filter_ctx filter, const struct role *role)
 {
 	/* Calls of another architecture's numbering would not be what the table says. */
 	int error = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 
 	if (error == 0)
 		error = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a binary tree */
-	for (size_t i = 0; i < TABLE_LEN && error == 0; i++)
-		error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, table[i].number,
-					       table[i].count, table[i].arguments);
+	for (size_t i = 0; i < role->count && error == 0; i++)
+		error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, role->calls[i].number,
+					       role->calls[i].count, role->calls[i].arguments);
+	if (error == 0 && role->threads)
+		error = allow_threads(filter);
 	return error == 0 ? allow_abort(filter) : error;
 }
 
-int syscalls_confine_worker(void)
+int syscalls_confine(enum syscalls_role role)
 {
 	scmp_filter_ctx filter;
 	int error;
@@ -146,7 +221,7 @@ int syscalls_confine_worker(void)
 		errno = ENOMEM;
 		return -1;
 	}
-	error = fill(filter);
+	error = fill(filter, &roles[role]);
 	if (error == 0)
 		error = seccomp_load(filter);
 	seccomp_release(filter);
@@ -154,17 +229,18 @@ int syscalls_confine_worker(void)
 	return error == 0 ? 0 : -1;
 }
 
-void syscalls_print(FILE *out)
+void syscalls_print(FILE *out, enum syscalls_role role)
 {
-	for (size_t i = 0; i < TABLE_LEN; i++) {
-		char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, table[i].number);
+	for (size_t i = 0; i < roles[role].count; i++) {
+		const struct allowed *call = &roles[role].calls[i];
+		char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, call->number);
 
 		/* a call that this architecture does not have */
-		if (name == NULL || table[i].number < 0) {
+		if (name == NULL || call->number < 0) {
 			free(name);
 			continue;
 		}
-		fprintf(out, table[i].when ? "%s (%s)\n" : "%s\n", name, table[i].when);
+		fprintf(out, call->when ? "%s (%s)\n" : "%s\n", name, call->when);
 		free(name);
 	}
 	fputs("tgkill (itself, SIGABRT)\n", out);

@@ -38,18 +38,27 @@ static void auth_answered(void *owner, const struct auth_answer *answer)
 		preauth_answer(s, answer);
 }
 
-static void auth_stuck(void *owner, unsigned index, unsigned incarnation)
+static void tell_stuck(struct worker *w, enum child_kind kind, unsigned index, unsigned incarnation)
 {
-	struct worker *w = owner;
 	struct message_writer message;
 
 	message_begin(&message, CONTROL_MESSAGE_MAX, CONTROL_STUCK);
-	message_put_u8(&message, CHILD_AUTH);
+	message_put_u8(&message, (uint8_t)kind);
 	message_put_u32(&message, index);
 	message_put_u32(&message, incarnation);
 	if (message_end(&message, 0))
 		channel_send(&w->supervisor, &message, NULL, 0);
 	message_writer_cleanup(&message);
+}
+
+static void auth_stuck(void *owner, unsigned index, unsigned incarnation)
+{
+	tell_stuck(owner, CHILD_AUTH, index, incarnation);
+}
+
+static void keeper_stuck(void *owner, uint32_t incarnation)
+{
+	tell_stuck(owner, CHILD_KEEPER, 0, incarnation);
 }
 
 static void auth_busy(void *owner)
@@ -79,7 +88,7 @@ static bool confine(struct worker *w, const struct config *config, struct config
 {
 	if (w->confined || !config->seccomp)
 		return true;
-	w->confined = syscalls_confine_worker() == 0;
+	w->confined = syscalls_confine(SYSCALLS_WORKER) == 0;
 	if (!w->confined)
 		config_fault(faults, false, "", 0,
 			     "the kernel does not take the filter of system calls: %s; seccomp = "
@@ -316,6 +325,16 @@ static void monitor_message(struct worker *w, bool up, unsigned incarnation, int
 	}
 }
 
+static void keeper_message(struct worker *w, bool up, unsigned incarnation, int *fds, size_t nfds)
+{
+	if (!up) {
+		keeper_client_down(&w->keeper, incarnation);
+	} else if (nfds == 1) {
+		keeper_client_up(&w->keeper, incarnation, fds[0]);
+		fds[0] = -1;
+	}
+}
+
 static void peer_message(struct worker *w, unsigned type, struct message_reader *message, int *fds,
 			 size_t nfds)
 {
@@ -326,6 +345,10 @@ static void peer_message(struct worker *w, unsigned type, struct message_reader 
 		return;
 	if (kind == CHILD_MONITOR) {
 		monitor_message(w, type == CONTROL_PEER_UP, incarnation, fds, nfds);
+		return;
+	}
+	if (kind == CHILD_KEEPER) {
+		keeper_message(w, type == CONTROL_PEER_UP, incarnation, fds, nfds);
 		return;
 	}
 	if (kind != CHILD_AUTH || w->auth == NULL)
@@ -406,6 +429,7 @@ static void init(struct worker *w, const struct child_start *start, struct ev_lo
 	w->descriptors = descriptor_limit();
 	session_table_init(&w->sessions);
 	monitor_link_init(&w->monitor);
+	keeper_client_init(&w->keeper, keeper_stuck, w);
 	TAILQ_INIT(&w->resumed);
 	ev_timer_init(&w->drain_timer, drain_time_over, 0, 0);
 	ev_timer_init(&w->accept_pause, accept_again, 0, 0);
@@ -426,6 +450,7 @@ static void cleanup(struct worker *w)
 	auth_client_free(w->auth);
 	monitor_link_cleanup(&w->monitor);
 	channel_cleanup(&w->supervisor);
+	keeper_client_cleanup(&w->keeper);
 	shared_unmap(w->shared);
 }
 

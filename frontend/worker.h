@@ -8,6 +8,7 @@
 #include "frontend/channel.h"
 #include "frontend/child.h"
 #include "frontend/generation.h"
+#include "frontend/keeper_client.h"
 #include "frontend/monitor_link.h"
 #include "frontend/session_table.h"
 #include "frontend/shared.h"
@@ -23,6 +24,7 @@ struct worker {
 	uint32_t prepared_number;
 	struct auth_client *auth;
 	struct monitor_link monitor;
+	struct keeper_client keeper;
 	struct shared *shared;
 	struct session_table sessions;
 	uint32_t last_session;

@@ -355,7 +355,7 @@ def test_no_process_dumps_core_or_can_be_traced_by_its_user(front):
 @pytest.mark.skipif("POSTERN_WRAPPER" in os.environ, reason="the wrapper has descriptors of its own")
 def test_children_hold_their_own_descriptors_only(front):
     one = front(workers=2)
-    for kind, sockets in (("worker", 1 + 1 + 3), ("auth", 1 + 2), ("keeper", 1), ("monitor", 1 + 2)):    # channel, listener, peers
+    for kind, sockets in (("worker", 1 + 1 + 4), ("auth", 1 + 2), ("keeper", 1 + 2), ("monitor", 1 + 2)):    # channel, listener, peers
         for pid in one.children(kind):
             wait_for(lambda: sum(target.startswith("socket:") for target in held(pid).values()) >= sockets, "its channels")
             descriptors = held(pid)

@@ -79,8 +79,8 @@ def test_no_process_leaves_a_core_file(house, kind):
 
 @UNWRAPPED
 @pytest.mark.parametrize("kind", KINDS)
-def test_workers_alone_are_filtered(house, kind):
-    wanted = "2" if kind == "worker" and not sanitized() else "0"
+def test_workers_and_the_keeper_are_filtered(house, kind):
+    wanted = "2" if kind in ("worker", "keeper") and not sanitized() else "0"
     for pid in processes(house[0], kind):
         assert walls.status(pid)["Seccomp"] == wanted
 
@@ -244,3 +244,8 @@ def test_the_list_of_calls_is_shown():
     calls = {line.split()[0] for line in done.stdout.splitlines()}
     assert {"recvfrom", "sendto", "accept4", "connect"} <= calls
     assert not calls & {"open", "openat", "execve", "clone", "fork", "ptrace", "kill", "bind", "ioctl", "prctl"}
+    done = subprocess.run(command("--syscalls=keeper"), capture_output=True, text=True, timeout=60, check=True, env=environment())
+    calls = {line.split()[0] for line in done.stdout.splitlines()}
+    assert {"recvfrom", "sendto", "recvmsg", "pread64"} <= calls
+    assert "clone (a thread)" in done.stdout.splitlines()
+    assert not calls & {"open", "openat", "execve", "fork", "ptrace", "kill", "bind", "ioctl", "prctl", "socket", "connect", "accept4"}

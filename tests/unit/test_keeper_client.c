@@ -77,9 +77,20 @@ static int ask(void)
 			   &out_len);
 }
 
+static unsigned stuck_count;
+static uint32_t stuck_incarnation;
+
+static void on_stuck(void *owner, uint32_t incarnation)
+{
+	assert_ptr_equal(owner, &client);
+	stuck_incarnation = incarnation;
+	stuck_count++;
+}
+
 static int start(void **state)
 {
-	keeper_client_init(&client);
+	keeper_client_init(&client, on_stuck, &client);
+	stuck_count = 0;
 	return 0;
 }
 
@@ -176,6 +187,24 @@ static void a_keeper_that_does_not_read_is_no_reason_to_wait_for_ever(void **sta
 	close(fds[1]);
 }
 
+static void one_that_is_late_again_and_again_is_stuck(void **state)
+{
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+	keeper_client_up(&client, 7, fds[0]);
+	while (send(fds[0], "x", 1, MSG_DONTWAIT) == 1)
+		;
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(ask(), -1);
+	assert_int_equal(stuck_count, 0);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(ask(), -1);
+	assert_int_equal(stuck_count, 1);
+	assert_int_equal(stuck_incarnation, 7);
+	close(fds[1]);
+}
+
 static void a_later_keeper_takes_the_place(void **state)
 {
 	int fds[2];
@@ -219,6 +248,8 @@ int main(void)
 						start, stop),
 		cmocka_unit_test_setup_teardown(
 			a_keeper_that_does_not_read_is_no_reason_to_wait_for_ever, start, stop),
+		cmocka_unit_test_setup_teardown(one_that_is_late_again_and_again_is_stuck, start,
+						stop),
 		cmocka_unit_test_setup_teardown(a_later_keeper_takes_the_place, start, stop),
 		cmocka_unit_test_setup_teardown(what_does_not_fit_is_not_asked, start, stop),
 	};

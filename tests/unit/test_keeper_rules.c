@@ -161,6 +161,9 @@ static void a_block_of_another_size_is_refused(void **state)
 		assert_false(may(&subject, KEY_SIGN_RSA, block.octets + block.len - len, len));
 	}
 	assert_false(may(&larger, KEY_SIGN_RSA, block.octets, block.len));
+	assert_false(may(&(struct keeper_subject) { KEY_RSA, 0, true }, KEY_SIGN_RSA, "", 0));
+	assert_false(
+		may(&(struct keeper_subject) { KEY_RSA, UINT32_MAX, true }, KEY_SIGN_RSA, "", 0));
 }
 
 /* Also as a TLS client would have encrypted a premaster secret: type 2, and OAEP. */

@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <setjmp.h>
@@ -32,6 +33,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+static int memfd_of_before;
 static pid_t sibling; /* sleeps, of the same user */
 static char page[4096] __attribute__((aligned(4096)));
 
@@ -355,13 +357,13 @@ static const struct {
 };
 
 /* Runs it in a process of its own, confined or not; its status as waitpid() gives it. */
-static int status_of(void (*attempt)(void), bool confined)
+static int status_as(void (*attempt)(void), bool confined, enum syscalls_role role)
 {
 	int status;
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		if (confined && syscalls_confine_worker() != 0)
+		if (confined && syscalls_confine(role) != 0)
 			_exit(99);
 		attempt();
 		_exit(0);
@@ -369,6 +371,11 @@ static int status_of(void (*attempt)(void), bool confined)
 	assert_true(pid > 0);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	return status;
+}
+
+static int status_of(void (*attempt)(void), bool confined)
+{
+	return status_as(attempt, confined, SYSCALLS_WORKER);
 }
 
 /* Neither the sanitizers nor valgrind can live behind the filter. */
@@ -463,6 +470,91 @@ static void what_a_session_needs_is_allowed(void **state)
 	assert_int_equal(status_of(use_time, true), 0);
 }
 
+static void *do_nothing(void *arg)
+{
+	free(malloc(100000));
+	return arg;
+}
+
+static void use_threads(void)
+{
+	pthread_t threads[4];
+	void *result = NULL;
+
+	for (size_t i = 0; i < 4; i++)
+		NEED(pthread_create(&threads[i], NULL, do_nothing, page) == 0);
+	for (size_t i = 0; i < 4; i++)
+		NEED(pthread_join(threads[i], &result) == 0 && result == page);
+}
+
+static void use_what_is_handed_over(void)
+{
+	char octets[8];
+	int fd = memfd_of_before;
+
+	NEED(pread(fd, octets, sizeof(octets), 0) == 4);
+	NEED(fcntl(fd, F_GET_SEALS) >= 0);
+	NEED(mmap(NULL, 4, PROT_READ, MAP_SHARED, fd, 0) != MAP_FAILED);
+}
+
+static void try_stream(void)
+{
+	syscall(SYS_socket, AF_INET, SOCK_STREAM, 0);
+}
+
+static void try_unix_stream(void)
+{
+	syscall(SYS_socket, AF_UNIX, SOCK_STREAM, 0);
+}
+
+static void try_connect(void)
+{
+	struct sockaddr_in nowhere = { .sin_family = AF_INET, .sin_port = htons(9) };
+
+	syscall(SYS_connect, 0, &nowhere, sizeof(nowhere));
+}
+
+static void try_accept(void)
+{
+	syscall(SYS_accept4, 0, NULL, NULL, 0);
+}
+
+static void what_the_keeper_needs_is_allowed(void **state)
+{
+	only_where_it_can_be();
+	memfd_of_before = memfd_create("before", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	assert_int_equal(write(memfd_of_before, "book", 4), 4);
+	assert_int_equal(status_as(use_threads, true, SYSCALLS_KEEPER), 0);
+	assert_int_equal(status_as(use_memory, true, SYSCALLS_KEEPER), 0);
+	assert_int_equal(status_as(use_what_is_handed_over, true, SYSCALLS_KEEPER), 0);
+	close(memfd_of_before);
+}
+
+/* Connections among it, which a worker may make. */
+static void what_the_keeper_may_not_do_ends_it(void **state)
+{
+	static const struct {
+		const char *name;
+		void (*attempt)(void);
+	} further[] = { CASE(stream), CASE(unix_stream), CASE(connect), CASE(accept) };
+
+	only_where_it_can_be();
+	for (size_t i = 0; i < sizeof(forbidden) / sizeof(forbidden[0]); i++) {
+		int status = status_as(forbidden[i].attempt, true, SYSCALLS_KEEPER);
+
+		/* clone3() is said not to be there, which a thread of the C library's takes for an answer */
+		if (forbidden[i].attempt != try_thread &&
+		    (!WIFSIGNALED(status) || WTERMSIG(status) != SIGSYS))
+			fail_msg("%s: status %#x", forbidden[i].name, (unsigned)status);
+	}
+	for (size_t i = 0; i < sizeof(further) / sizeof(further[0]); i++) {
+		int status = status_as(further[i].attempt, true, SYSCALLS_KEEPER);
+
+		if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGSYS)
+			fail_msg("%s: status %#x", further[i].name, (unsigned)status);
+	}
+}
+
 void __stack_chk_fail(void); /* of the C library: what a smashed stack ends in */
 
 static void fail_an_assertion(void)
@@ -497,7 +589,7 @@ static void confine_without_seccomp(void)
 	NEED(seccomp_rule_add(filter, SCMP_ACT_ERRNO(EINVAL), SCMP_SYS(seccomp), 0) == 0);
 	NEED(seccomp_load(filter) == 0);
 	seccomp_release(filter);
-	NEED(syscalls_confine_worker() == -1 && errno > 0);
+	NEED(syscalls_confine(SYSCALLS_WORKER) == -1 && errno > 0);
 }
 
 static void a_kernel_without_seccomp_is_told(void **state)
@@ -512,7 +604,7 @@ static void the_list_names_what_is_allowed(void **state)
 	size_t len = 0;
 	FILE *out = open_memstream(&text, &len);
 
-	syscalls_print(out);
+	syscalls_print(out, SYSCALLS_WORKER);
 	fclose(out);
 	assert_non_null(strstr(text, "recvfrom\n"));
 	assert_non_null(strstr(text, "mmap (without PROT_EXEC)\n"));
@@ -545,6 +637,8 @@ int main(void)
 		cmocka_unit_test(what_is_forbidden_ends_the_process),
 		cmocka_unit_test(without_the_filter_nothing_ends_it),
 		cmocka_unit_test(what_a_session_needs_is_allowed),
+		cmocka_unit_test(what_the_keeper_needs_is_allowed),
+		cmocka_unit_test(what_the_keeper_may_not_do_ends_it),
 		cmocka_unit_test(what_goes_wrong_inside_still_ends_with_sigabrt),
 		cmocka_unit_test(a_kernel_without_seccomp_is_told),
 		cmocka_unit_test(the_list_names_what_is_allowed),
