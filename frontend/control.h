@@ -39,6 +39,9 @@ enum control_type {
 	/* To worker, keeper and monitor: u32 generation; one descriptor. Before PREPARE of that generation; alone, with the one in
 	 * force, it takes effect at once, and the keeper answers READY when it has the keys. */
 	CONTROL_BOOK,
+	/* To the keeper and the checker: string path, string why it could not be opened ("": it could); its descriptor or none. Before
+	 * PREPARE, and alone when the file of ticket keys has changed (keeper_tickets.h). */
+	CONTROL_TICKETS,
 	/* child to supervisor */
 	/* u32 generation, then warnings as the faults of FAILED; the checker adds a string (the TLS library's version) and, as its
 	 * descriptor, the book */

@@ -20,6 +20,7 @@ struct keeper {
 	struct ev_loop *loop;
 	struct channel supervisor;
 	struct keeper_keys *keys;
+	struct keeper_tickets *tickets;
 	struct keeper_peers *peers;
 	struct keeper_fetch *fetch;
 	struct keeper_task given;    /* a book whose PREPARE has not come yet */
@@ -152,8 +153,10 @@ static bool prepare(struct keeper *keeper, struct message_reader *message)
 	task.config = config_decode(message, CHILD_KEEPER);
 	if (task.config == NULL || !message_done(message))
 		config_fault(&faults, false, "", 0, "the keeper cannot use its configuration");
-	else
+	else {
 		confine(keeper, task.config, &faults);
+		keeper_tickets_check(keeper->tickets, task.config, &faults);
+	}
 	if (keeper->given.generation == task.generation)
 		replace_book(&task, &keeper->given);
 	keeper_task_cleanup(&keeper->given);
@@ -176,6 +179,7 @@ static bool commit(struct keeper *keeper, struct message_reader *message)
 		return false;
 	move_task(&keeper->force, &keeper->prepared);
 	log_set_level((enum log_level)keeper->force.config->log.level);
+	keeper_tickets_commit(keeper->tickets, keeper->force.config);
 	follow(keeper);
 	return prepared_serving(&keeper->supervisor, generation);
 }
@@ -246,6 +250,9 @@ static bool obey(struct keeper *keeper, unsigned type, struct message_reader *me
 		return abort_prepared(keeper, message);
 	case CONTROL_FILES:
 		return keeper_fetch_files(keeper->fetch, message, fds, nfds);
+	case CONTROL_TICKETS:
+		keeper_tickets_message(keeper->tickets, message, nfds == 1 ? fds[0] : -1);
+		return !message->failed;
 	case CONTROL_PEER_UP:
 	case CONTROL_PEER_DOWN:
 		return peer(keeper, type, message, fds, nfds);
@@ -283,9 +290,11 @@ static bool start_up(struct keeper *keeper, const struct child_start *start)
 	static const struct channel_handlers handlers = { on_message, on_closed };
 
 	if (key_library_init() != 0 || keeper->loop == NULL ||
-	    (keeper->keys = keeper_keys_new()) == NULL)
+	    (keeper->keys = keeper_keys_new()) == NULL ||
+	    (keeper->tickets = keeper_tickets_new()) == NULL)
 		return false;
-	keeper->peers = keeper_peers_new(keeper->loop, keeper->keys, emptied, keeper);
+	keeper->peers =
+		keeper_peers_new(keeper->loop, keeper->keys, keeper->tickets, emptied, keeper);
 	keeper->fetch = keeper_fetch_new(&keeper->supervisor, keeper->keys, fetched, keeper);
 	ev_init(&keeper->expiry, on_expiry);
 	keeper->expiry.data = keeper;
@@ -299,6 +308,7 @@ static void clean_up(struct keeper *keeper)
 	keeper_peers_free(keeper->peers);
 	keeper_fetch_free(keeper->fetch);
 	keeper_keys_free(keeper->keys);
+	keeper_tickets_free(keeper->tickets);
 	channel_cleanup(&keeper->supervisor);
 	keeper_task_cleanup(&keeper->given);
 	keeper_task_cleanup(&keeper->prepared);

@@ -11,6 +11,8 @@
 
 #define REPORT_INTERVAL 1.
 
+_Static_assert(TICKET_BODY_MAX <= KEEPER_OUTPUT_MAX, "ticket keys fit an answer");
+
 struct peer {
 	LIST_ENTRY(peer) link;
 	struct keeper_peers *all;
@@ -24,6 +26,7 @@ struct peer {
 struct keeper_peers {
 	struct ev_loop *loop;
 	struct keeper_keys *keys;
+	struct keeper_tickets *tickets;
 	ev_async noticed;
 	ev_timer report; /* so that a worker that goes mad does not fill the log */
 	void (*emptied)(void *owner);
@@ -41,6 +44,8 @@ static struct keeper_answer answer_to(struct peer *peer, const struct keeper_req
 
 	if (request->type == KEEPER_SIGN)
 		answer.status = keeper_keys_sign(peer->all->keys, request, output, &len);
+	else if ((len = keeper_tickets_answer(peer->all->tickets, output)) > 0)
+		answer.status = KEEPER_DONE;
 	if (answer.status == KEEPER_REFUSED) {
 		atomic_fetch_add(&peer->refused, 1);
 		ev_async_send(peer->all->loop, &peer->all->noticed);
@@ -146,7 +151,8 @@ static void notice(struct ev_loop *loop, ev_async *async, int events)
 }
 
 struct keeper_peers *keeper_peers_new(struct ev_loop *loop, struct keeper_keys *keys,
-				      void (*emptied)(void *owner), void *owner)
+				      struct keeper_tickets *tickets, void (*emptied)(void *owner),
+				      void *owner)
 {
 	struct keeper_peers *peers = calloc(1, sizeof(*peers));
 
@@ -154,6 +160,7 @@ struct keeper_peers *keeper_peers_new(struct ev_loop *loop, struct keeper_keys *
 		return NULL;
 	peers->loop = loop;
 	peers->keys = keys;
+	peers->tickets = tickets;
 	peers->emptied = emptied;
 	peers->owner = owner;
 	LIST_INIT(&peers->list);

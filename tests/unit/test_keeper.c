@@ -4,6 +4,7 @@
 #include "frontend/child.h"
 #include "frontend/config.h"
 #include "frontend/keeper_client.h"
+#include "frontend/ticket_keys.h"
 #include "tests/unit/keeper_play.h"
 #include <poll.h>
 #include <stdio.h>
@@ -133,7 +134,9 @@ static void say_book(uint32_t generation, const struct play_certificate *const *
 
 static void say_prepare(uint32_t generation)
 {
-	struct config config = { .seccomp = true, .log.level = LOG_LEVEL_ERROR };
+	struct config config = { .seccomp = true,
+				 .log.level = LOG_LEVEL_ERROR,
+				 .tls.tickets = { .enabled = true, .rotate = 43200 } };
 	struct message_writer message;
 
 	message_begin(&message, CONTROL_MESSAGE_MAX, CONTROL_PREPARE);
@@ -310,12 +313,20 @@ static void it_signs_with_no_other_key_and_nothing_else(void **state)
 	assert_int_equal(sign_with(&rsa), 0); /* it goes on being served */
 }
 
-static void there_are_no_ticket_keys_to_give_yet(void **state)
+static void all_workers_get_the_same_ticket_keys(void **state)
 {
+	struct ticket_keys keys[2];
+	uint8_t body[KEEPER_OUTPUT_MAX];
+	size_t len;
+
 	serve_three();
-	worker_comes();
-	assert_int_equal(keeper_tickets(&client, out, &out_len), -1);
-	assert_int_equal(client.timeouts, 0);
+	for (uint32_t i = 0; i < 2; i++) {
+		keeper_client_up(&client, 1, say_worker(i, 1));
+		ev_run(loop, EVRUN_NOWAIT);
+		assert_int_equal(keeper_tickets(&client, body, &len), 0);
+		assert_true(ticket_keys_decode(body, len, &keys[i]));
+	}
+	assert_memory_equal(keys[0].keys, keys[1].keys, sizeof(keys[0].keys));
 }
 
 static void a_worker_that_sends_no_request_is_cut_off_alone(void **state)
@@ -502,7 +513,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(it_signs_with_the_keys_of_the_book),
 		CASE(it_signs_with_no_other_key_and_nothing_else),
-		CASE(there_are_no_ticket_keys_to_give_yet),
+		CASE(all_workers_get_the_same_ticket_keys),
 		CASE(a_worker_that_sends_no_request_is_cut_off_alone),
 		CASE(a_worker_of_the_same_index_takes_the_place),
 		CASE(keys_are_asked_for_a_few_at_a_time),
