@@ -20,7 +20,7 @@ struct checker {
 /* The pages' library is looked for last, when the keys are gone: it brings a second TLS library into the process. */
 static void check(struct config *config, struct config_faults *faults)
 {
-	struct generation *generation = generation_new(config, faults);
+	struct generation *generation = generation_new(config, NULL, faults);
 	char why[256];
 
 	if (generation == NULL)

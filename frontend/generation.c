@@ -46,19 +46,6 @@ static void make_pool(struct generation *g, size_t i, struct config_faults *faul
 		config_fault(faults, false, config->source.file, config->source.line, "%s", why);
 }
 
-/* NULL with a fault. In this version the first certificate is the only one. */
-static struct tls_context *make_context(const struct config_certificates *certificates,
-					struct config_faults *faults)
-{
-	const struct config_certificate *first = &certificates->items[0];
-	char why[256];
-	struct tls_context *context = tls_context_server(first, why);
-
-	if (context == NULL)
-		config_fault(faults, false, first->source.file, first->source.line, "%s", why);
-	return context;
-}
-
 /* What every pool that a client may be led to can do; nothing where one is not known yet. */
 static struct extension_set reachable_extensions(const struct generation *g, int protocol)
 {
@@ -87,7 +74,35 @@ static void show_capabilities(struct generation *g)
 	}
 }
 
-static void make_listener(struct generation *g, size_t i, struct config_faults *faults)
+static struct gate_rules rules_of(const struct config_listener *config)
+{
+	/* Submission has no identifier. */
+	static const char *const alpn_ids[PROTOCOLS] = {
+		[PROTOCOL_IMAP] = "imap",
+		[PROTOCOL_POP3] = "pop3",
+	};
+
+	return (struct gate_rules) {
+		.profile = profile_find(config->profile),
+		.set = (uint32_t)config->set,
+		.refuse_unknown = config->unknown_sni == UNKNOWN_SNI_REFUSE,
+		.alpn = config->alpn,
+		.alpn_id = alpn_ids[config->protocol],
+	};
+}
+
+/* The first listener whose contexts would be made of the same. */
+static unsigned class_of(const struct generation *g, size_t i)
+{
+	const struct config_listener *all = g->config->listeners.items;
+	size_t first = 0;
+
+	while (first < i && all[first].profile != all[i].profile)
+		first++;
+	return (unsigned)first;
+}
+
+static void make_listener(struct generation *g, size_t i)
 {
 	const struct config *all = g->config;
 	const struct config_listener *config = &all->listeners.items[i];
@@ -109,12 +124,12 @@ static void make_listener(struct generation *g, size_t i, struct config_faults *
 		.swallow_max = SWALLOW_MAX,
 	};
 	address_text(&config->bind.u.any, listener->name);
-	listener->tls = g->tls;
-	if (config->certificates.count > 0)
-		listener->tls = make_context(&config->certificates, faults);
+	listener->rules = rules_of(config);
+	listener->tls_class = class_of(g, i);
 }
 
-struct generation *generation_new(struct config *config, struct config_faults *faults)
+struct generation *generation_new(struct config *config, struct book *book,
+				  struct config_faults *faults)
 {
 	struct generation *g = calloc(1, sizeof(*g));
 	size_t before = faults->errors;
@@ -127,18 +142,17 @@ struct generation *generation_new(struct config *config, struct config_faults *f
 	g->config = config;
 	g->pools = calloc(config->pools.count + 1, sizeof(*g->pools));
 	g->listeners = calloc(config->listeners.count + 1, sizeof(*g->listeners));
-	if (g->pools == NULL || g->listeners == NULL) {
+	g->book = book ? book_keep(book) : NULL;
+	g->contexts = contexts_new();
+	if (g->pools == NULL || g->listeners == NULL || g->contexts == NULL) {
 		config_fault(faults, false, "", 0, "out of memory");
 	} else {
-		if (config->tls.certificates.count > 0)
-			g->tls = make_context(&config->tls.certificates, faults);
 		for (size_t i = 0; i < config->pools.count; i++)
 			make_pool(g, i, faults);
 		for (size_t i = 0; i < config->listeners.count; i++)
-			make_listener(g, i, faults);
+			make_listener(g, i);
 		show_capabilities(g);
 	}
-	config_forget_keys(config);
 	if (faults->errors == before)
 		return g;
 	generation_drop(g);
@@ -156,18 +170,22 @@ void generation_drop(struct generation *g)
 	if (g == NULL || --g->references > 0)
 		return;
 	for (size_t i = 0; g->pools && i < g->config->pools.count; i++) {
-		tls_context_free(g->pools[i].tls);
+		tls_context_drop(g->pools[i].tls);
 		backends_cleanup(&g->pools[i].backends);
 	}
-	for (size_t i = 0; g->listeners && i < g->config->listeners.count; i++) {
-		if (g->listeners[i].tls != g->tls)
-			tls_context_free(g->listeners[i].tls);
-	}
-	tls_context_free(g->tls);
+	contexts_free(g->contexts);
+	book_drop(g->book);
 	free(g->pools);
 	free(g->listeners);
 	config_free(g->config);
 	free(g);
+}
+
+void generation_take_book(struct generation *g, struct book *book)
+{
+	book_drop(g->book);
+	g->book = book_keep(book);
+	contexts_clear(g->contexts);
 }
 
 void generation_inherit(struct generation *g, const struct generation *earlier)

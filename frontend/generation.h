@@ -1,13 +1,14 @@
 /* generation - one configuration as a worker serves it: TLS contexts, listeners, pools; counted, so that a session keeps the
  * one that it began with.
- * Invariants: immutable once made, but for what is known of the servers behind, and the lists of capabilities that follow from it:
- * those are rewritten in place, between two calls of whoever holds them.
+ * Invariants: immutable once made, but for the book of certificates and for what is known of the servers behind, with the lists
+ * of capabilities that follow from it: those are rewritten in place, between two calls of whoever holds them.
  */
 #ifndef FRONTEND_GENERATION_H
 #define FRONTEND_GENERATION_H
 
 #include "frontend/backends.h"
-#include "frontend/tls.h"
+#include "frontend/contexts.h"
+#include "frontend/gate.h"
 #include "protocols/protocol.h"
 #include "protocols/smtp_relay.h"
 
@@ -21,7 +22,8 @@ struct served_pool {
 struct served_listener {
 	const struct config_listener *config;
 	const struct protocol *protocol;
-	struct tls_context *tls; /* its own, or the generation's */
+	struct gate_rules rules;
+	unsigned tls_class; /* listeners of one class may use one context for a certificate */
 	struct dialogue_settings dialogue;
 	struct extension_set extensions; /* what may be shown before login */
 	struct extension_list shown;     /* the same; what dialogue.capabilities points to */
@@ -33,13 +35,16 @@ struct generation {
 	unsigned references;
 	uint32_t number; /* as the supervisor counts configurations; set by the owner */
 	struct config *config;
-	struct tls_context *tls; /* of listeners without a certificate of their own */
+	struct book *book; /* the certificates; NULL in the checker */
+	struct contexts *contexts;
 	struct served_listener *listeners;
 	struct served_pool *pools;
 };
 
-/* Takes the configuration, also when it fails; then NULL, and every fault is in faults. */
-struct generation *generation_new(struct config *, struct config_faults *);
+/* Takes the configuration, also when it fails; then NULL, and every fault is in faults. Keeps the book. */
+struct generation *generation_new(struct config *, struct book *, struct config_faults *);
+/* Renewed certificates: handshakes from now on use them. Keeps the book. */
+void generation_take_book(struct generation *, struct book *);
 struct generation *generation_keep(struct generation *);
 void generation_drop(struct generation *); /* the last one frees; NULL is fine */
 

@@ -9,25 +9,16 @@
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
-#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define CHAIN_MAX 10 /* certificates in one file */
 
 struct key {
 	EVP_PKEY *pkey;
 	enum key_type type;
 	unsigned bits;
 	uint8_t name[KEY_ID_LEN];
-	unsigned id; /* 0: not among `keys` */
-	struct key *next;
 };
-
-/* The keys that this process serves itself, so that the TLS library's callback finds one by its number. */
-static struct key *keys;
-static unsigned last_id;
 
 int key_library_init(void)
 {
@@ -134,89 +125,10 @@ void key_spki_hash(const struct key *key, uint8_t id[KEY_ID_LEN])
 	memcpy(id, key->name, KEY_ID_LEN);
 }
 
-static size_t chain_read(const uint8_t *pem, size_t len, X509 *chain[CHAIN_MAX + 1])
-{
-	BIO *bio = key_parts_bio(pem, len);
-	size_t count = 0;
-
-	while (bio && count <= CHAIN_MAX &&
-	       (chain[count] = PEM_read_bio_X509(bio, NULL, key_parts_no_pass_phrase, NULL)) !=
-		       NULL)
-		count++;
-	BIO_free(bio);
-	ERR_clear_error();
-	return count;
-}
-
-static bool chain_fits(X509 *const *chain, size_t count, EVP_PKEY *pkey, char why[256])
-{
-	if (count == 0) {
-		snprintf(why, 256, "the chain holds no certificate that can be read");
-		return false;
-	}
-	if (count > CHAIN_MAX) {
-		snprintf(why, 256, "the chain holds more than %d certificates", CHAIN_MAX);
-		return false;
-	}
-	if (X509_check_private_key(chain[0], pkey) != 1) {
-		snprintf(why, 256, "the key does not belong to the first certificate of the chain");
-		return false;
-	}
-	for (size_t i = 0; i + 1 < count; i++) {
-		if (X509_check_issued(chain[i + 1], chain[i]) == X509_V_OK)
-			continue;
-		snprintf(why, 256,
-			 "certificate %zu of the chain is not issued by the one behind it", i + 1);
-		return false;
-	}
-	return true;
-}
-
-static bool key_check(EVP_PKEY *pkey, const uint8_t *chain_pem, size_t chain_len, char why[256])
-{
-	X509 *chain[CHAIN_MAX + 1] = { NULL };
-	size_t count = chain_read(chain_pem, chain_len, chain);
-	bool fits = chain_fits(chain, count, pkey, why);
-
-	for (size_t i = 0; i < count; i++)
-		X509_free(chain[i]);
-	return fits;
-}
-
-struct key *key_new(const uint8_t *key_pem, size_t key_len, const uint8_t *chain_pem,
-		    size_t chain_len, char why[256])
-{
-	struct key *key = key_from_pem(key_pem, key_len, why);
-
-	if (key == NULL)
-		return NULL;
-	if (key->type == KEY_ED25519 || (key->type == KEY_RSA && key->bits < 2048)) {
-		snprintf(why, 256,
-			 "the key is neither RSA of 2048 bits and more nor ECDSA P-256 or P-384");
-		key_free(key);
-		return NULL;
-	}
-	if (!key_check(key->pkey, chain_pem, chain_len, why)) {
-		ERR_clear_error();
-		key_free(key);
-		return NULL;
-	}
-	key->id = ++last_id;
-	key->next = keys;
-	keys = key;
-	return key;
-}
-
 void key_free(struct key *key)
 {
-	struct key **at = &keys;
-
 	if (key == NULL)
 		return;
-	while (key->id != 0 && *at != key)
-		at = &(*at)->next;
-	if (key->id != 0)
-		*at = key->next;
 	EVP_PKEY_free(key->pkey);
 	free(key);
 }
@@ -224,20 +136,6 @@ void key_free(struct key *key)
 enum key_type key_type(const struct key *key)
 {
 	return key->type;
-}
-
-unsigned key_id(const struct key *key)
-{
-	return key->id;
-}
-
-const struct key *key_by_id(unsigned id)
-{
-	const struct key *key = keys;
-
-	while (key != NULL && key->id != id)
-		key = key->next;
-	return key;
 }
 
 static bool sign_digest(const struct key *key, const uint8_t *in, size_t len, uint8_t *out,
@@ -277,24 +175,6 @@ int key_sign(const struct key *key, enum key_algorithm algorithm, const uint8_t 
 	*out_len = KEY_SIGNATURE_MAX;
 	done = key->type == KEY_ED25519 ? sign_message(key, in, len, out, out_len)
 					: sign_digest(key, in, len, out, out_len);
-	ERR_clear_error();
-	return done ? 0 : -1;
-}
-
-int key_rsa_public(const struct key *key, const uint8_t *in, size_t len, uint8_t *out,
-		   size_t *out_len)
-{
-	EVP_PKEY_CTX *ctx;
-	bool done;
-
-	if (key->type != KEY_RSA)
-		return -1;
-	ctx = EVP_PKEY_CTX_new(key->pkey, NULL);
-	*out_len = KEY_SIGNATURE_MAX;
-	done = ctx != NULL && EVP_PKEY_verify_recover_init(ctx) == 1 &&
-	       EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_NO_PADDING) == 1 &&
-	       EVP_PKEY_verify_recover(ctx, out, out_len, in, len) == 1;
-	EVP_PKEY_CTX_free(ctx);
 	ERR_clear_error();
 	return done ? 0 : -1;
 }

@@ -42,14 +42,4 @@ int key_sign(const struct key *, enum key_algorithm, const uint8_t *in, size_t l
 /* The digest of SHA-256, SHA-384 or SHA-512, by its length in octets; false for another length. */
 bool key_digest(size_t digest_len, const void *in, size_t len, uint8_t *out);
 
-/* A key that is served in the process that checks it: one that belongs to the first certificate of an ordered chain, RSA 2048 or EC P-256
- * or P-384, found again by a small number. */
-struct key *key_new(const uint8_t *key_pem, size_t key_len, const uint8_t *chain_pem,
-		    size_t chain_len, char why[256]);
-unsigned key_id(const struct key *);
-const struct key *key_by_id(unsigned id); /* NULL: none of that number */
-/* The public operation (the library verifies each RSA signature that it makes); the same rules as key_sign(). */
-int key_rsa_public(const struct key *, const uint8_t *in, size_t len, uint8_t *out,
-		   size_t *out_len);
-
 #endif

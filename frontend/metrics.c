@@ -13,9 +13,23 @@ static const char *const protocols[PROTOCOLS] = { "submission", "imap", "pop3" }
 static const char *const results[METRIC_RESULTS] = { "accepted", "refused", "temporary" };
 static const char *const versions[METRIC_VERSIONS] = { "TLSv1.3", "TLSv1.2" };
 static const char *const reasons[METRIC_REASONS] = {
-	"plaintext",        "injection",       "limit",      "tls_version",
-	"no_common_cipher", "no_common_group", "not_tls",    "alert_received",
-	"closed",           "handshake",       "tls_record", "other",
+	"plaintext",
+	"injection",
+	"limit",
+	"tls_version",
+	"no_common_cipher",
+	"no_common_group",
+	"no_common_signature",
+	"no_common_certificate",
+	"sni",
+	"alpn",
+	"not_tls",
+	"bad_hello",
+	"alert_received",
+	"closed",
+	"handshake",
+	"tls_record",
+	"other",
 };
 
 /* A family with up to two labels; places run through the second one first. */

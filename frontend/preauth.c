@@ -4,13 +4,12 @@
  */
 #include "frontend/preauth.h"
 #include "frontend/attempt.h"
+#include "frontend/client_tls.h"
 #include "frontend/metrics.h"
 #include "frontend/session_log.h"
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-enum { TLS_ALERT_RECORD = 21, TLS_HANDSHAKE_RECORD = 22 }; /* RFC 8446 B.1 */
 
 /* ---- TLS ------------------------------------------------------------------------------------------------------------ */
 
@@ -20,39 +19,6 @@ static void refuse(struct session *s, const char *reason)
 	session_end(s, reason);
 }
 
-static bool looks_like_tls(const struct session *s, unsigned char first)
-{
-	if (first == TLS_HANDSHAKE_RECORD || first == TLS_ALERT_RECORD)
-		return true;
-	/* What is no text is for the library to judge, but behind STARTTLS nothing else may come. */
-	return s->dialogue == NULL && !isprint(first) && !isspace(first);
-}
-
-/* The first bytes are held back from the library until they look like TLS. */
-static bool step_accepted(struct session *s)
-{
-	enum transport_result result = transport_fill(&s->client);
-	struct tls *tls;
-
-	if (buffer_len(&s->client.in) == 0) {
-		if (result != TRANSPORT_AGAIN)
-			session_close(s, "client_closed");
-		return false;
-	}
-	if (!looks_like_tls(s, *(unsigned char *)buffer_data(&s->client.in))) {
-		refuse(s, s->dialogue != NULL ? "injection" : "plaintext");
-		return false;
-	}
-	tls = tls_accept_new(s->listener->tls);
-	if (tls == NULL) {
-		session_close(s, "no_memory");
-		return false;
-	}
-	transport_start_tls(&s->client, tls);
-	session_enter(s, SESSION_HANDSHAKE);
-	return true;
-}
-
 static bool tls_stands(struct session *s)
 {
 	bool greet = s->dialogue == NULL;
@@ -60,8 +26,6 @@ static bool tls_stands(struct session *s)
 	struct output greeting;
 
 	tls_facts(s->client.tls, &s->tls);
-	if (s->tls.sni[0] != '\0')
-		s->sni = strdup(s->tls.sni);
 	s->tls.sni = NULL;
 	metrics_add(s->worker->shared, s->worker->start->index, metrics_handshake(s->tls.version),
 		    1);
@@ -81,21 +45,14 @@ static bool tls_stands(struct session *s)
 	return s->state == SESSION_DIALOGUE;
 }
 
-static bool step_handshake(struct session *s)
+static bool step_tls(struct session *s)
 {
-	switch (transport_handshake(&s->client)) {
-	case TRANSPORT_DONE:
+	switch (client_tls_step(s)) {
+	case CLIENT_TLS_STANDS:
 		return tls_stands(s);
-	case TRANSPORT_AGAIN:
-		return false;
-	case TRANSPORT_CLOSED:
-		session_close(s, "handshake_aborted");
-		return false;
+	case CLIENT_TLS_AGAIN:
+		return true;
 	default:
-		if (s->client.tls_failed)
-			refuse(s, tls_failure(s->client.tls));
-		else
-			session_close(s, "handshake_aborted");
 		return false;
 	}
 }
@@ -446,9 +403,8 @@ bool preauth_step(struct session *s)
 {
 	switch (s->state) {
 	case SESSION_ACCEPTED:
-		return step_accepted(s);
 	case SESSION_HANDSHAKE:
-		return step_handshake(s);
+		return step_tls(s);
 	default:
 		return step_dialogue(s);
 	}

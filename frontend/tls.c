@@ -32,7 +32,7 @@ int tls_send(WOLFSSL *ssl, char *data, int size, void *arg)
 
 /* ---- one leg of a session ------------------------------------------------------------------------------------------- */
 
-static struct tls *tls_new(const struct tls_context *context, bool server)
+static struct tls *tls_new(struct tls_context *context, bool server)
 {
 	struct tls *tls = calloc(1, sizeof(*tls));
 
@@ -44,14 +44,27 @@ static struct tls *tls_new(const struct tls_context *context, bool server)
 		free(tls);
 		return NULL;
 	}
+	tls->context = tls_context_keep(context);
 	wolfSSL_SetIOReadCtx(tls->ssl, tls);
 	wolfSSL_SetIOWriteCtx(tls->ssl, tls);
 	return tls;
 }
 
-struct tls *tls_accept_new(const struct tls_context *context)
+struct tls *tls_accept_new(struct tls_context *context, const struct tls_accept *accept)
 {
-	return tls_new(context, true);
+	struct tls *tls = tls_new(context, true);
+
+	if (tls == NULL)
+		return NULL;
+	snprintf(tls->name, sizeof(tls->name), "%s", accept->sni);
+	/* The library's parameter is not const, and it copies. */
+	if (accept->alpn == NULL ||
+	    wolfSSL_UseALPN(tls->ssl, (char *)(uintptr_t)accept->alpn,
+			    (unsigned)strlen(accept->alpn),
+			    WOLFSSL_ALPN_FAILED_ON_MISMATCH) == WOLFSSL_SUCCESS)
+		return tls;
+	tls_free(tls);
+	return NULL;
 }
 
 static bool is_address(const char *name)
@@ -61,7 +74,7 @@ static bool is_address(const char *name)
 	return inet_pton(AF_INET, name, bytes) == 1 || inet_pton(AF_INET6, name, bytes) == 1;
 }
 
-struct tls *tls_connect_new(const struct tls_context *context, const char *name)
+struct tls *tls_connect_new(struct tls_context *context, const char *name)
 {
 	struct tls *tls = tls_new(context, false);
 	bool ready = true;
@@ -89,6 +102,7 @@ void tls_free(struct tls *tls)
 	if (tls == NULL)
 		return;
 	wolfSSL_free(tls->ssl);
+	tls_context_drop(tls->context);
 	explicit_bzero(tls, sizeof(*tls));
 	free(tls);
 }
@@ -115,8 +129,6 @@ static const char *iana_name(WOLFSSL *ssl)
 static void gather_facts(struct tls *tls)
 {
 	const char *group = wolfSSL_get_curve_name(tls->ssl);
-	void *name = NULL;
-	unsigned short len;
 
 	tls->facts.version = wolfSSL_get_version(tls->ssl);
 	tls->facts.cipher = iana_name(tls->ssl);
@@ -124,11 +136,6 @@ static void gather_facts(struct tls *tls)
 	tls->facts.resumed = wolfSSL_session_reused(tls->ssl) == 1;
 	tls->facts.bits =
 		(unsigned)wolfSSL_CIPHER_get_bits(wolfSSL_get_current_cipher(tls->ssl), NULL);
-	if (!tls->server)
-		return;
-	len = wolfSSL_SNI_GetRequest(tls->ssl, WOLFSSL_SNI_HOST_NAME, &name);
-	if (name != NULL && len <= TLS_NAME_MAX)
-		memcpy(tls->name, name, len);
 }
 
 /* Nothing of the flight with the wrong group has left the queue yet: an alert goes in its place. */
@@ -205,6 +212,8 @@ enum tls_result tls_handshake(struct tls *tls, struct buffer *in, struct buffer 
 		if (tls->verify_address && !peer_address_verified(tls))
 			return TLS_FAILED;
 		tls_call(tls, GATE_FACTS, in, out, NULL, 0);
+		tls_context_drop(tls->context);
+		tls->context = NULL;
 		return TLS_DONE;
 	}
 	/* Error 0: the library lost a blocked write (TLS 1.3); the call is simply repeated. */

@@ -8,10 +8,13 @@
 #ifndef FRONTEND_TLS_H
 #define FRONTEND_TLS_H
 
+#include "frontend/book.h"
 #include "frontend/buffer.h"
 #include "frontend/config.h"
+#include "frontend/key.h"
+#include "frontend/profile.h"
 
-struct tls_context; /* of one listener or one pool; counted */
+struct tls_context; /* of one certificate at one class of listeners, or of one pool; counted */
 struct tls;         /* of one session's leg */
 
 /* Before anything else in a process; random state is the process's own. 0 or -1. */
@@ -19,14 +22,36 @@ int tls_init(void);
 void tls_cleanup(void);
 const char *tls_version(void); /* "wolfSSL-5.5.4" */
 
-/* NULL, and why in text, when chain and key do not fit, do not parse or are too weak. */
-struct tls_context *tls_context_server(const struct config_certificate *, char text[256]);
-struct tls_context *tls_context_client(const struct config_pool *, char text[256]);
-void tls_context_free(struct tls_context *);
+/* Who signs for this process: sign() is asked by the name of the key (SHA-256 of its SubjectPublicKeyInfo) as key_sign() is,
+ * and may take its time within the keeper's deadline. */
+struct tls_signer {
+	int (*sign)(void *owner, const uint8_t id[KEY_ID_LEN], enum key_algorithm,
+		    const uint8_t *in, size_t len, uint8_t *out, size_t *out_len);
+	void *owner;
+};
+void tls_sign_by(const struct tls_signer *); /* copied; NULL: nobody */
 
-struct tls *tls_accept_new(const struct tls_context *);
+/* Borrowed while a context is made. */
+struct tls_server_settings {
+	const struct profile *profile;
+	const struct book_entry *certificate;
+};
+
+/* NULL, and why in text, when the library does not take it. The private key is not needed for it. */
+struct tls_context *tls_context_server(const struct tls_server_settings *, char text[256]);
+struct tls_context *tls_context_client(const struct config_pool *, char text[256]);
+struct tls_context *tls_context_keep(struct tls_context *);
+void tls_context_drop(struct tls_context *); /* NULL is fine */
+
+/* What the gate has found out of a ClientHello. Copied. */
+struct tls_accept {
+	const char *sni;  /* "": none */
+	const char *alpn; /* the protocol to agree on; NULL: the client named none */
+};
+/* Keeps the context until the handshake is over. */
+struct tls *tls_accept_new(struct tls_context *, const struct tls_accept *);
 /* name: to verify and to send as SNI (an address is verified as such and not sent) */
-struct tls *tls_connect_new(const struct tls_context *, const char *name);
+struct tls *tls_connect_new(struct tls_context *, const char *name);
 void tls_free(struct tls *);
 
 enum tls_result {

@@ -59,22 +59,32 @@ static int servername_seen(WOLFSSL *ssl, int *alert, void *unused)
 	return 0;
 }
 
-static bool load_chain(struct tls_context *context, const struct config_certificate *certificate)
-{
-	return wolfSSL_CTX_use_certificate_chain_buffer(context->ctx, certificate->chain_pem.data,
-							(long)certificate->chain_pem.len) ==
-	       WOLFSSL_SUCCESS;
-}
-
-struct tls_context *tls_context_server(const struct config_certificate *certificate, char text[256])
+static struct tls_context *context_new(void)
 {
 	struct tls_context *context = calloc(1, sizeof(*context));
+
+	if (context != NULL)
+		context->references = 1;
+	return context;
+}
+
+static bool load_chain(struct tls_context *context, struct span chain)
+{
+	return wolfSSL_CTX_use_certificate_chain_buffer(context->ctx,
+							(const unsigned char *)chain.data,
+							(long)chain.len) == WOLFSSL_SUCCESS;
+}
+
+struct tls_context *tls_context_server(const struct tls_server_settings *settings, char text[256])
+{
+	struct span chain = settings->certificate->chain;
+	struct tls_context *context = context_new();
 
 	snprintf(text, 256, "out of memory");
 	if (context == NULL)
 		return NULL;
-	context->key = key_new(certificate->key_pem.data, certificate->key_pem.len,
-			       certificate->chain_pem.data, certificate->chain_pem.len, text);
+	context->profile = settings->profile;
+	context->key = public_key_from_pem((const uint8_t *)chain.data, chain.len, text);
 	if (context->key == NULL)
 		goto fail;
 	snprintf(text, 256, "the TLS library does not take the suites, groups or key device");
@@ -84,16 +94,20 @@ struct tls_context *tls_context_server(const struct config_certificate *certific
 		goto fail;
 	wolfSSL_CTX_set_servername_callback(context->ctx, servername_seen);
 	snprintf(text, 256, "the TLS library does not take the certificate chain");
-	if (load_chain(context, certificate) && tls_key_device_use(context->ctx, context->key))
+	if (!load_chain(context, chain) || !tls_key_device_use(context))
+		goto fail;
+	snprintf(text, 256, "the TLS library does not take the OCSP response");
+	if (tls_staple_use(context, settings->certificate->staple,
+			   settings->certificate->next_update, settings->certificate->issuer))
 		return context;
 fail:
-	tls_context_free(context);
+	tls_context_drop(context);
 	return NULL;
 }
 
 struct tls_context *tls_context_client(const struct config_pool *pool, char text[256])
 {
-	struct tls_context *context = calloc(1, sizeof(*context));
+	struct tls_context *context = context_new();
 
 	snprintf(text, 256, "out of memory");
 	if (context == NULL)
@@ -110,16 +124,23 @@ struct tls_context *tls_context_client(const struct config_pool *pool, char text
 		return context;
 	snprintf(text, 256, "the CA file holds no certificate that can be used");
 fail:
-	tls_context_free(context);
+	tls_context_drop(context);
 	return NULL;
 }
 
-void tls_context_free(struct tls_context *context)
+struct tls_context *tls_context_keep(struct tls_context *context)
 {
-	if (context == NULL)
+	context->references++;
+	return context;
+}
+
+void tls_context_drop(struct tls_context *context)
+{
+	if (context == NULL || --context->references > 0)
 		return;
+	tls_key_device_forget(context);
 	wolfSSL_CTX_free(context->ctx);
-	key_free(context->key);
+	public_key_free(context->key);
 	tls_staple_free(context->staple);
 	free(context);
 }

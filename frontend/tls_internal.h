@@ -9,8 +9,9 @@
 #include <wolfssl/error-ssl.h>
 #include <wolfssl/wolfcrypt/error-crypt.h>
 
-#include "frontend/key.h"
+#include "frontend/public_key.h"
 #include "frontend/tls.h"
+#include <sys/queue.h>
 
 #define TLS_NAME_MAX 255
 
@@ -18,14 +19,20 @@
 enum tls_data { TLS_DATA_STAPLE };
 
 struct tls_context {
+	unsigned references;
 	WOLFSSL_CTX *ctx;
-	struct key *key;           /* of a server; NULL for a client */
-	struct tls_staple *staple; /* of a server; NULL: nothing to staple */
+	const struct profile *profile;
 	bool verify;               /* of a client: the backend's certificate and name */
+	struct public_key *key;    /* of a server; NULL for a client */
+	struct tls_staple *staple; /* of a server; NULL: nothing to staple */
+	bool listed;               /* of_keys, by tls_key.c */
+	LIST_ENTRY(tls_context) of_keys;
 };
 
 struct tls {
 	WOLFSSL *ssl;
+	struct tls_context *context; /* until the handshake is over */
+	const struct profile *profile;
 	bool server, verify_address;
 	struct buffer *in, *out; /* only while a call is under way */
 	int error;
@@ -37,7 +44,9 @@ struct tls {
 #define TLS_KEY_DEVICE 1
 int tls_key_device_start(void);
 void tls_key_device_stop(void);
-bool tls_key_device_use(WOLFSSL_CTX *, const struct key *);
+/* Names the context's key to the library. */
+bool tls_key_device_use(struct tls_context *);
+void tls_key_device_forget(struct tls_context *);
 
 /* tls.c: the library's I/O, on the buffers of the call that is under way. */
 int tls_receive(WOLFSSL *, char *data, int size, void *tls);

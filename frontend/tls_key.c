@@ -1,5 +1,5 @@
 /* tls_key - the library's private-key device: it asks here, the key signs elsewhere.
- * Invariants: the library never holds a private key, only the number of one; it is never given a decryption.
+ * Invariants: the library never holds a private key, only the name of one; it is never given a decryption.
  */
 #include "frontend/tls_internal.h"
 #include <wolfssl/wolfcrypt/cryptocb.h>
@@ -8,14 +8,32 @@
 
 #include <string.h>
 
-static const struct key *key_of_id(const byte *id, int len)
-{
-	unsigned number;
+static LIST_HEAD(, tls_context) keys = LIST_HEAD_INITIALIZER(keys);
+static struct tls_signer signer;
 
-	if (len != (int)sizeof(number))
-		return NULL;
-	memcpy(&number, id, sizeof(number));
-	return key_by_id(number);
+void tls_sign_by(const struct tls_signer *by)
+{
+	signer = by ? *by : (struct tls_signer) { 0 };
+}
+
+static int sign(const byte *id, int id_len, enum key_algorithm algorithm, const byte *in,
+		word32 len, uint8_t *out, size_t *out_len)
+{
+	if (id_len != KEY_ID_LEN || signer.sign == NULL)
+		return -1;
+	return signer.sign(signer.owner, id, algorithm, in, len, out, out_len);
+}
+
+/* The library verifies each RSA signature that was made for it. */
+static const struct public_key *public_half(const byte *id, int id_len)
+{
+	const struct tls_context *context;
+
+	LIST_FOREACH (context, &keys, of_keys)
+		if (id_len == KEY_ID_LEN &&
+		    memcmp(public_key_id(context->key), id, KEY_ID_LEN) == 0)
+			return context->key;
+	return NULL;
 }
 
 static int device_result(int done, const uint8_t *result, size_t len, byte *out, word32 *out_len)
@@ -29,35 +47,38 @@ static int device_result(int done, const uint8_t *result, size_t len, byte *out,
 
 static int device_ecdsa(wc_CryptoInfo *info)
 {
-	const struct key *key = key_of_id(info->pk.eccsign.key->id, info->pk.eccsign.key->idLen);
+	const struct ecc_key *key = info->pk.eccsign.key;
 	uint8_t result[KEY_SIGNATURE_MAX];
 	size_t len;
 	int done;
 
-	if (key == NULL)
+	if (key->idLen == 0)
 		return CRYPTOCB_UNAVAILABLE;
-	done = key_sign(key, KEY_SIGN_ECDSA, info->pk.eccsign.in, info->pk.eccsign.inlen, result,
-			&len);
+	done = sign(key->id, key->idLen, KEY_SIGN_ECDSA, info->pk.eccsign.in,
+		    info->pk.eccsign.inlen, result, &len);
 	return device_result(done, result, len, info->pk.eccsign.out, info->pk.eccsign.outlen);
 }
 
 static int device_rsa(wc_CryptoInfo *info)
 {
-	const struct key *key = key_of_id(info->pk.rsa.key->id, info->pk.rsa.key->idLen);
+	const RsaKey *key = info->pk.rsa.key;
+	const struct public_key *half = public_half(key->id, key->idLen);
 	uint8_t result[KEY_SIGNATURE_MAX];
 	size_t len;
 	int done;
 
-	if (key == NULL)
+	if (key->idLen == 0)
 		return CRYPTOCB_UNAVAILABLE;
 	switch (info->pk.rsa.type) {
 	case RSA_PRIVATE_ENCRYPT:
-		done = key_sign(key, KEY_SIGN_RSA, info->pk.rsa.in, info->pk.rsa.inLen, result,
-				&len);
+		done = sign(key->id, key->idLen, KEY_SIGN_RSA, info->pk.rsa.in, info->pk.rsa.inLen,
+			    result, &len);
 		break;
 	case RSA_PUBLIC_DECRYPT:
 	case RSA_PUBLIC_ENCRYPT:
-		done = key_rsa_public(key, info->pk.rsa.in, info->pk.rsa.inLen, result, &len);
+		done = half == NULL ? -1
+				    : public_key_rsa(half, info->pk.rsa.in, info->pk.rsa.inLen,
+						     result, &len);
 		break;
 	default: /* no suite of ours decrypts with the key */
 		return WC_HW_E;
@@ -86,10 +107,19 @@ void tls_key_device_stop(void)
 	wc_CryptoCb_UnRegisterDevice(TLS_KEY_DEVICE);
 }
 
-bool tls_key_device_use(WOLFSSL_CTX *ctx, const struct key *key)
+bool tls_key_device_use(struct tls_context *context)
 {
-	unsigned id = key_id(key);
+	if (wolfSSL_CTX_use_PrivateKey_Id(context->ctx, public_key_id(context->key), KEY_ID_LEN,
+					  TLS_KEY_DEVICE) != WOLFSSL_SUCCESS)
+		return false;
+	LIST_INSERT_HEAD(&keys, context, of_keys);
+	context->listed = true;
+	return true;
+}
 
-	return wolfSSL_CTX_use_PrivateKey_Id(ctx, (const unsigned char *)&id, sizeof(id),
-					     TLS_KEY_DEVICE) == WOLFSSL_SUCCESS;
+void tls_key_device_forget(struct tls_context *context)
+{
+	if (context->listed)
+		LIST_REMOVE(context, of_keys);
+	context->listed = false;
 }

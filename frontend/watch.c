@@ -234,7 +234,7 @@ void watch_free(struct watch *watch)
 		for (size_t j = 0; j < watch->pools[i].count; j++)
 			server_cleanup(&watch->pools[i].servers[j]);
 		free(watch->pools[i].servers);
-		tls_context_free(watch->pools[i].tls);
+		tls_context_drop(watch->pools[i].tls);
 	}
 	free(watch->pools);
 	config_free(watch->config);

@@ -107,13 +107,16 @@ static void prepare(struct worker *w, struct message_reader *message)
 	w->prepared = NULL;
 	w->prepared_number = message_get_u32(message);
 	config = config_decode(message, CHILD_WORKER);
-	if (config == NULL || !map_shared(w, config) || !make_auth(w, config)) {
+	if (w->offered.book == NULL || w->offered.number != w->prepared_number) {
+		config_fault(&faults, false, "", 0, "the worker has no certificates");
+		config_free(config);
+	} else if (config == NULL || !map_shared(w, config) || !make_auth(w, config)) {
 		config_fault(&faults, false, "", 0, "the worker cannot use its configuration");
 		config_free(config);
 	} else if (!confine(w, config, &faults)) {
 		config_free(config);
 	} else {
-		generation = generation_new(config, &faults);
+		generation = generation_new(config, w->offered.book, &faults);
 		if (generation != NULL)
 			w->prepared = listener_set_new(w, generation);
 		if (w->prepared == NULL && faults.errors == 0)
@@ -126,6 +129,30 @@ static void prepare(struct worker *w, struct message_reader *message)
 	}
 	prepared_answer(&w->supervisor, w->prepared_number, &faults, NULL);
 	config_faults_cleanup(&faults);
+}
+
+static void offer(struct worker *w, uint32_t number, struct book *book)
+{
+	book_drop(w->offered.book);
+	w->offered.number = number;
+	w->offered.book = book;
+}
+
+/* Renewed certificates of what is served, or those of a configuration that follows. */
+static void take_book(struct worker *w, uint32_t number, int fd)
+{
+	struct book *book = book_map(fd);
+
+	if (book == NULL) {
+		log_event(LOG_LEVEL_ERROR, "bug", "a worker cannot map the certificates: %s",
+			  strerror(errno));
+		return;
+	}
+	if (w->serving != NULL && w->serving->generation->number == number)
+		generation_take_book(w->serving->generation, book);
+	if (w->prepared != NULL && w->prepared->generation->number == number)
+		generation_take_book(w->prepared->generation, book);
+	offer(w, number, book);
 }
 
 static void name_listeners(struct listener_set *set)
@@ -379,6 +406,10 @@ static void supervisor_message(struct channel *channel, unsigned type,
 		listener_set_free(w->prepared);
 		w->prepared = NULL;
 		break;
+	case CONTROL_BOOK:
+		if (nfds == 1)
+			take_book(w, message_get_u32(message), fds[0]);
+		break;
 	case CONTROL_LISTENER:
 		if (nfds == 1)
 			take_listener(w, message_get_u32(message), &fds[0]);
@@ -423,6 +454,14 @@ static unsigned descriptor_limit(void)
 	return limit.rlim_cur < DESCRIPTORS_MAX ? (unsigned)limit.rlim_cur : DESCRIPTORS_MAX;
 }
 
+static int sign(void *worker, const uint8_t id[KEY_ID_LEN], enum key_algorithm algorithm,
+		const uint8_t *in, size_t len, uint8_t *out, size_t *out_len)
+{
+	struct worker *w = worker;
+
+	return keeper_sign(&w->keeper, id, algorithm, in, len, out, out_len);
+}
+
 static void init(struct worker *w, const struct child_start *start, struct ev_loop *loop)
 {
 	*w = (struct worker) { .start = start, .loop = loop };
@@ -447,10 +486,11 @@ static void cleanup(struct worker *w)
 	session_free_closed(w);
 	listener_set_free(w->prepared);
 	listener_set_free(w->serving);
+	offer(w, 0, NULL);
 	auth_client_free(w->auth);
+	keeper_client_cleanup(&w->keeper);
 	monitor_link_cleanup(&w->monitor);
 	channel_cleanup(&w->supervisor);
-	keeper_client_cleanup(&w->keeper);
 	shared_unmap(w->shared);
 }
 
@@ -467,6 +507,7 @@ int worker_run(const struct child_start *start)
 		return EX_OSERR;
 	}
 	init(w, start, loop);
+	tls_sign_by(&(struct tls_signer) { sign, w });
 	if (channel_init(&w->supervisor, loop, start->channel, CONTROL_MESSAGE_MAX,
 			 CONTROL_QUEUE_MAX, &handlers, w) == 0)
 		ev_run(loop, 0);

@@ -22,6 +22,10 @@ struct worker {
 	struct listener_set *serving,
 		*prepared; /* each with its generation; serving: NULL before the first COMMIT */
 	uint32_t prepared_number;
+	struct {
+		uint32_t number; /* of the generation that it is for */
+		struct book *book;
+	} offered; /* what came before the PREPARE of that generation */
 	struct auth_client *auth;
 	struct monitor_link monitor;
 	struct keeper_client keeper;

@@ -1,6 +1,6 @@
 /* The TLS gate over memory: handshakes, names, closing, and what a peer may not get. */
 #include "frontend/tls.h"
-#include "tests/support/pem.h"
+#include "tests/support/signer.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -27,20 +27,17 @@ static struct config_blob blob(const char *text)
 static void open_pair(struct pair *p, const char *kind, const char *issued_for,
 		      const char *expected, const struct pem_pair *trusted)
 {
-	struct config_certificate certificate = { .chain = "chain" };
+	static const struct tls_accept accept = { .sni = NAME };
 	struct config_pool pool = { .verify = trusted ? VERIFY_CA : VERIFY_NONE };
 	char why[256];
 
 	p->pem = pem_issue(&authority, kind, issued_for);
-	certificate.chain_pem = blob(p->pem.chain);
-	certificate.key_pem = blob(p->pem.key);
 	if (trusted != NULL)
 		pool.ca_pem = blob(trusted->chain);
-	p->server_context = tls_context_server(&certificate, why);
+	p->server_context = signer_context(&p->pem, profile_find(PROFILE_MODERN));
 	p->client_context = tls_context_client(&pool, why);
-	assert_non_null(p->server_context);
 	assert_non_null(p->client_context);
-	p->server = tls_accept_new(p->server_context);
+	p->server = tls_accept_new(p->server_context, &accept);
 	p->client = tls_connect_new(p->client_context, expected);
 	assert_non_null(p->server);
 	assert_non_null(p->client);
@@ -52,8 +49,9 @@ static void close_pair(struct pair *p)
 {
 	tls_free(p->server);
 	tls_free(p->client);
-	tls_context_free(p->server_context);
-	tls_context_free(p->client_context);
+	tls_context_drop(p->server_context);
+	tls_context_drop(p->client_context);
+	signer_forget();
 	buffer_cleanup(&p->to_server);
 	buffer_cleanup(&p->to_client);
 	pem_free(&p->pem);
@@ -254,18 +252,30 @@ static void old_versions_and_words_in_clear_are_refused_by_name(void **state)
 	}
 }
 
-static void a_pair_that_does_not_fit_makes_no_context(void **state)
+static void without_the_key_there_is_no_handshake(void **state)
 {
-	struct pem_pair a = pem_issue(&authority, "P-256", NAME),
-			b = pem_issue(&authority, "P-256", NAME);
-	struct config_certificate certificate = { .chain_pem = blob(a.chain),
-						  .key_pem = blob(b.key) };
+	static const char *const kinds[] = { "P-256", "RSA-2048" };
+
+	for (size_t i = 0; i < 2; i++) {
+		struct pair p;
+		enum tls_result server;
+
+		open_pair(&p, kinds[i], NAME, NAME, &authority);
+		signer_forget();
+		assert_int_not_equal(shake(&p, &server), TLS_DONE);
+		assert_int_equal(server, TLS_FAILED);
+		close_pair(&p);
+	}
+}
+
+static void a_chain_that_is_none_makes_no_context(void **state)
+{
+	const struct book_entry certificate = { .chain = span_of("no certificate") };
+	const struct tls_server_settings settings = { profile_find(PROFILE_MODERN), &certificate };
 	char why[256] = "";
 
-	assert_null(tls_context_server(&certificate, why));
-	assert_non_null(strstr(why, "does not belong"));
-	pem_free(&a);
-	pem_free(&b);
+	assert_null(tls_context_server(&settings, why));
+	assert_non_null(strstr(why, "no certificate"));
 }
 
 static int begin(void **state)
@@ -296,7 +306,8 @@ int main(void)
 		cmocka_unit_test(
 			a_backend_of_a_foreign_authority_is_refused_unless_nothing_is_verified),
 		cmocka_unit_test(old_versions_and_words_in_clear_are_refused_by_name),
-		cmocka_unit_test(a_pair_that_does_not_fit_makes_no_context),
+		cmocka_unit_test(without_the_key_there_is_no_handshake),
+		cmocka_unit_test(a_chain_that_is_none_makes_no_context),
 	};
 
 	return cmocka_run_group_tests_name("tls", tests, begin, end);

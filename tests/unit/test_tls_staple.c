@@ -1,7 +1,7 @@
 /* Stapling at a server's context: what a client that asks gets, over memory, with a hello of our own (in TLS 1.2 the answer can be read). */
 #include "frontend/tls_staple.h"
 #include "tests/support/guard.h"
-#include "tests/support/pem.h"
+#include "tests/support/signer.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -30,22 +30,21 @@ static struct span bytes(const unsigned char *data, size_t len)
 
 static struct tls_context *new_context(const struct pem_pair *pair)
 {
-	struct config_certificate certificate = {
-		.chain_pem = { (const uint8_t *)pair->chain, strlen(pair->chain) },
-		.key_pem = { (const uint8_t *)pair->key, strlen(pair->key) },
-	};
-	char why[256];
-	struct tls_context *context = tls_context_server(&certificate, why);
+	return signer_context(pair, profile_find(PROFILE_MODERN));
+}
 
-	assert_non_null(context);
-	return context;
+static void drop_context(struct tls_context *context)
+{
+	tls_context_drop(context);
+	signer_forget();
 }
 
 /* Whether the server's first flight holds these bytes; it must be a flight either way, and end with its ServerHelloDone. */
 static bool flight_holds(struct tls_context *context, struct span wanted)
 {
 	static const unsigned char done[] = { 0x0e, 0, 0, 0 };
-	struct tls *tls = tls_accept_new(context);
+	static const struct tls_accept accept = { .sni = NAME };
+	struct tls *tls = tls_accept_new(context, &accept);
 	struct buffer in, out;
 	bool holds;
 
@@ -77,7 +76,7 @@ static int sent(long begins, long ends, int64_t next_update, const struct pem_pa
 	for (int i = 0; i < 2; i++)
 		times += flight_holds(context, bytes(der, len));
 	free(der);
-	tls_context_free(context);
+	drop_context(context);
 	return times;
 }
 
@@ -105,7 +104,7 @@ static void without_one_the_handshake_is_as_ever(void **state)
 	assert_true(
 		tls_staple_use(context, (struct span) { NULL, 0 }, 0, (struct span) { NULL, 0 }));
 	assert_false(flight_holds(context, bytes(status, sizeof(status))));
-	tls_context_free(context);
+	drop_context(context);
 }
 
 static void rubbish_is_not_sent_and_does_no_harm(void **state)
@@ -115,7 +114,7 @@ static void rubbish_is_not_sent_and_does_no_harm(void **state)
 	assert_true(tls_staple_use(context, span_of("no response at all"), time(NULL) + DAY,
 				   span_of(authority.chain)));
 	assert_false(flight_holds(context, span_of("no response at all")));
-	tls_context_free(context);
+	drop_context(context);
 }
 
 static void without_an_issuer_there_is_no_context(void **state)
@@ -123,7 +122,7 @@ static void without_an_issuer_there_is_no_context(void **state)
 	struct tls_context *context = new_context(&leaf);
 
 	assert_false(tls_staple_use(context, span_of("response"), time(NULL) + DAY, span_of("")));
-	tls_context_free(context);
+	drop_context(context);
 }
 
 /* The DER of the first certificate of a chain. */
@@ -149,7 +148,7 @@ static void the_issuer_within_is_taken_out_and_the_rest_is_sent(void **state)
 	assert_true(flight_holds(context, bytes(der, less)));
 	assert_int_equal(tls_staple_trim(der, less, issuer), less);
 	free(der);
-	tls_context_free(context);
+	drop_context(context);
 }
 
 static void other_certificates_stay(void **state)

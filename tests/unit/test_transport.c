@@ -1,6 +1,6 @@
 /* A leg of a session over a socket pair: order, bounds, ends, and what an idle one holds. */
 #include "frontend/transport.h"
-#include "tests/support/pem.h"
+#include "tests/support/signer.h"
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -43,8 +43,9 @@ static int close_legs(void **state)
 	transport_close(&l->a);
 	transport_close(&l->a);
 	transport_close(&l->b);
-	tls_context_free(l->server);
-	tls_context_free(l->client);
+	tls_context_drop(l->server);
+	tls_context_drop(l->client);
+	signer_forget();
 	pem_free(&l->authority);
 	pem_free(&l->pem);
 	ev_loop_destroy(l->loop);
@@ -55,21 +56,18 @@ static int close_legs(void **state)
 /* a becomes the client and b the server. */
 static void start_tls(struct legs *l)
 {
-	struct config_certificate certificate = { .chain = "chain" };
+	static const struct tls_accept accept = { .sni = "" };
 	const struct config_pool pool = { .verify = VERIFY_NONE };
 	enum transport_result a = TRANSPORT_AGAIN, b = TRANSPORT_AGAIN;
 	char why[256];
 
 	l->authority = pem_authority("P-256");
 	l->pem = pem_issue(&l->authority, "P-256", "mail.example.test");
-	certificate.chain_pem =
-		(struct config_blob) { (uint8_t *)l->pem.chain, strlen(l->pem.chain) };
-	certificate.key_pem = (struct config_blob) { (uint8_t *)l->pem.key, strlen(l->pem.key) };
-	l->server = tls_context_server(&certificate, why);
+	l->server = signer_context(&l->pem, profile_find(PROFILE_MODERN));
 	l->client = tls_context_client(&pool, why);
 	assert_true(l->server && l->client);
 	transport_start_tls(&l->a, tls_connect_new(l->client, "mail.example.test"));
-	transport_start_tls(&l->b, tls_accept_new(l->server));
+	transport_start_tls(&l->b, tls_accept_new(l->server, &accept));
 	for (int i = 0; i < 10 && (a == TRANSPORT_AGAIN || b == TRANSPORT_AGAIN); i++) {
 		if (a == TRANSPORT_AGAIN)
 			a = transport_handshake(&l->a);
