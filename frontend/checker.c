@@ -1,8 +1,10 @@
-/* checker - the short-lived child that finds out whether the TLS and SASL libraries take the configuration.
- * Invariants: builds what a worker will build, by the same function, and keeps none of it; a fault carries the place of the certificate
- * or pool it is about; ends after one PREPARE. So the supervisor need not touch the library.
+/* checker - the short-lived child that finds out whether certificates can be used, makes the book of them, and whether the TLS and SASL
+ * libraries take the configuration.
+ * Invariants: builds what a worker will build, by the same functions, and keeps none of it; a fault carries the place of the certificate
+ * or pool it is about; one list of certificates, one PREPARE, one answer. So the supervisor need not touch a library, nor a key.
  */
 #include "auth/auth_check.h"
+#include "frontend/certify.h"
 #include "frontend/channel.h"
 #include "frontend/child.h"
 #include "frontend/generation.h"
@@ -10,50 +12,142 @@
 #include "frontend/status_http.h"
 #include <stdlib.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 struct checker {
 	struct ev_loop *loop;
 	struct channel channel;
-	bool done;
+	struct arena *arena; /* of the list */
+	struct certificate_list list;
+	struct book *old;
+	bool listed, done;
+	uint32_t generation; /* of PREPARE */
+	struct config *config;
+	struct config_faults faults;
+	struct certify *certify; /* while certificates are read */
 };
 
 /* The pages' library is looked for last, when the keys are gone: it brings a second TLS library into the process. */
-static void check(struct config *config, struct config_faults *faults)
+static void check_rest(struct checker *checker)
 {
-	struct generation *generation = generation_new(config, NULL, faults);
+	struct config_faults *faults = &checker->faults;
+	struct generation *generation;
+	struct config *config = checker->config;
 	char why[256];
 
+	auth_check(config, faults);
+	checker->config = NULL;
+	generation = generation_new(config, NULL, faults);
 	if (generation == NULL)
 		return;
-	config = generation->config;
 	if (config->status.port != 0 && !status_http_available(why))
 		config_fault(faults, false, config->status.source.file, config->status.source.line,
 			     "status: %s", why);
 	generation_drop(generation);
 }
 
+static void answer(struct checker *checker)
+{
+	struct prepared_check check = { .library = tls_version(), .book = -1 };
+	struct certify *certify = checker->certify;
+
+	if (certify != NULL)
+		check.book = certify_finish(certify);
+	if (checker->config != NULL && checker->list.mode != CERTIFICATE_RENEWAL)
+		check_rest(checker);
+	if (certify != NULL)
+		check.refused = certify_refusals(certify, &check.refusals);
+	prepared_answer(&checker->channel, checker->generation, &checker->faults, &check);
+	if (check.book >= 0)
+		close(check.book);
+	certify_free(certify);
+	checker->certify = NULL;
+	checker->done = true;
+}
+
+/* Asks for files, and answers when there is nothing more to ask for. */
+static bool go_on(struct checker *checker)
+{
+	uint32_t index;
+
+	while (certify_want(checker->certify, &index)) {
+		struct message_writer writer;
+		bool sent;
+
+		message_begin(&writer, CONTROL_MESSAGE_MAX, CONTROL_WANT);
+		certificate_put_want(&writer, index);
+		sent = message_end(&writer, 0) &&
+		       channel_send(&checker->channel, &writer, NULL, 0) == 0;
+		message_writer_cleanup(&writer);
+		if (!sent)
+			return false;
+	}
+	if (certify_done(checker->certify))
+		answer(checker);
+	return true;
+}
+
+static bool take_list(struct checker *checker, struct message_reader *reader, const int *fds,
+		      size_t nfds)
+{
+	if (checker->listed || nfds > 1 ||
+	    !certificate_get_list(reader, checker->arena, &checker->list))
+		return false;
+	checker->listed = true;
+	if (nfds == 1)
+		checker->old = book_map(fds[0]);
+	return nfds == 0 || checker->old != NULL;
+}
+
+static bool prepare(struct checker *checker, struct message_reader *reader)
+{
+	if (!checker->listed || checker->config != NULL)
+		return false;
+	checker->generation = message_get_u32(reader);
+	checker->config = config_decode(reader, CHILD_CHECKER);
+	if (checker->config == NULL) {
+		config_fault(&checker->faults, false, "-", 0, "the configuration does not decode");
+		answer(checker);
+		return true;
+	}
+	checker->certify =
+		certify_new(checker->config, &checker->list, checker->old, &checker->faults);
+	return checker->certify != NULL && go_on(checker);
+}
+
+static bool take_files(struct checker *checker, struct message_reader *reader, int *fds,
+		       size_t nfds)
+{
+	struct certificate_files files;
+
+	return checker->certify != NULL && certificate_get_files(reader, fds, nfds, &files) &&
+	       certify_take(checker->certify, &files) && go_on(checker);
+}
+
+static bool understand(struct checker *checker, unsigned type, struct message_reader *reader,
+		       int *fds, size_t nfds)
+{
+	if (checker->done)
+		return false;
+	switch (type) {
+	case CONTROL_CERTIFICATES:
+		return take_list(checker, reader, fds, nfds);
+	case CONTROL_PREPARE:
+		return prepare(checker, reader);
+	case CONTROL_FILES:
+		return take_files(checker, reader, fds, nfds);
+	default:
+		return false;
+	}
+}
+
 static void on_message(struct channel *channel, unsigned type, struct message_reader *reader,
 		       int *fds, size_t nfds)
 {
 	struct checker *checker = channel->owner;
-	struct config_faults faults = { 0 };
-	uint32_t generation = message_get_u32(reader);
-	struct config *config;
 
-	if (type != CONTROL_PREPARE || checker->done) {
+	if (!understand(checker, type, reader, fds, nfds))
 		ev_break(checker->loop, EVBREAK_ALL);
-		return;
-	}
-	checker->done = true;
-	config = config_decode(reader, CHILD_CHECKER);
-	if (config) {
-		auth_check(config, &faults);
-		check(config, &faults);
-	} else {
-		config_fault(&faults, false, "-", 0, "the configuration does not decode");
-	}
-	prepared_answer(&checker->channel, generation, &faults, tls_version());
-	config_faults_cleanup(&faults);
 }
 
 /* The supervisor closes the channel once it has the answer. */
@@ -62,6 +156,16 @@ static void on_closed(struct channel *channel, const char *why)
 	struct checker *checker = channel->owner;
 
 	ev_break(checker->loop, EVBREAK_ALL);
+}
+
+static void checker_cleanup(struct checker *checker)
+{
+	channel_cleanup(&checker->channel);
+	certify_free(checker->certify);
+	config_free(checker->config);
+	config_faults_cleanup(&checker->faults);
+	book_drop(checker->old);
+	arena_free(checker->arena);
 }
 
 int checker_run(const struct child_start *start)
@@ -73,8 +177,9 @@ int checker_run(const struct child_start *start)
 	    channel_init(&checker.channel, checker.loop, start->channel, CONTROL_MESSAGE_MAX,
 			 CONTROL_QUEUE_MAX, &handlers, &checker) < 0)
 		return EX_SOFTWARE;
+	checker.arena = arena_new();
 	ev_run(checker.loop, 0);
-	channel_cleanup(&checker.channel);
+	checker_cleanup(&checker);
 	tls_cleanup();
 	ev_loop_destroy(checker.loop);
 	return checker.done ? 0 : EX_SOFTWARE;

@@ -43,8 +43,8 @@ enum control_type {
 	 * PREPARE, and alone when the file of ticket keys has changed (keeper_tickets.h). */
 	CONTROL_TICKETS,
 	/* child to supervisor */
-	/* u32 generation, then warnings as the faults of FAILED; the checker adds a string (the TLS library's version) and, as its
-	 * descriptor, the book */
+	/* u32 generation, then warnings as the faults of FAILED; the checker adds a string (the TLS library's version), u32 count and per
+	 * certificate that a renewal has refused u32 index and string why, and, as its descriptor, the book */
 	CONTROL_READY = 64,
 	/* u32 generation, u32 count, then per fault: u8 whether it is a warning, string file, u32 line, string text */
 	CONTROL_FAILED,

@@ -14,18 +14,26 @@ static void put_faults(struct message_writer *message, const struct config_fault
 }
 
 bool prepared_answer(struct channel *channel, uint32_t generation,
-		     const struct config_faults *faults, const char *library)
+		     const struct config_faults *faults, const struct prepared_check *check)
 {
+	bool failed = faults->errors > 0;
+	bool with_book = !failed && check != NULL;
 	struct message_writer message;
 	bool sent;
 
-	message_begin(&message, CONTROL_MESSAGE_MAX,
-		      faults->errors > 0 ? CONTROL_FAILED : CONTROL_READY);
+	message_begin(&message, CONTROL_MESSAGE_MAX, failed ? CONTROL_FAILED : CONTROL_READY);
 	message_put_u32(&message, generation);
 	put_faults(&message, faults);
-	if (faults->errors == 0 && library != NULL)
-		message_put_string(&message, library);
-	sent = message_end(&message, 0) && channel_send(channel, &message, NULL, 0) == 0;
+	if (with_book) {
+		message_put_string(&message, check->library);
+		message_put_u32(&message, (uint32_t)check->refused);
+		for (size_t i = 0; i < check->refused; i++) {
+			message_put_u32(&message, check->refusals[i].index);
+			message_put_string(&message, check->refusals[i].why);
+		}
+	}
+	sent = message_end(&message, with_book) &&
+	       channel_send(channel, &message, with_book ? &check->book : NULL, with_book) == 0;
 	message_writer_cleanup(&message);
 	return sent;
 }
