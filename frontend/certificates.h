@@ -56,5 +56,7 @@ void certificates_open(const struct certificates *, uint32_t index, enum child_k
 
 /* Maps the checker's book, which must have an entry for each item. False: it is none; the descriptor stays the caller's then. */
 bool certificates_take_book(struct certificates *, int fd);
+/* When both books say the same: moves the old list's to this one, in place of its own. */
+bool certificates_keep_book(struct certificates *, struct certificates *old);
 
 #endif

@@ -207,13 +207,13 @@ static void lower_auth(struct children *all, const struct config *config)
 		}
 }
 
-int children_prepare(struct children *all, const struct config *config,
-		     const struct listening *listening)
+int children_prepare(struct children *all, const struct children_setup *setup)
 {
 	bool first = all->now.number == 0;
 
-	all->next = (struct children_setup) { ++all->last_number, config, listening };
-	raise_auth(all, config);
+	all->next = *setup;
+	all->next.number = ++all->last_number;
+	raise_auth(all, setup->config);
 	for (unsigned i = 0; i < all->count; i++) {
 		struct child *child = &all->items[i];
 
@@ -417,10 +417,9 @@ static unsigned next_incarnation(struct children *all)
 static void give_first(struct child *child)
 {
 	struct children *all = child->all;
-	const struct children_setup checked = { .config = all->checking };
 
 	if (child->kind == CHILD_CHECKER)
-		child_give(child, &checked);
+		child_give_check(child, &all->checking);
 	else
 		child_give(child, all->next.number != 0 ? &all->next : &all->now);
 }
@@ -454,6 +453,7 @@ static int child_start(struct child *child)
 		return -1;
 	}
 	child->serving = 0;
+	child->books = 0;
 	child_enter(child, CHILD_PREPARING, PREPARE_SECONDS);
 	/* without memory: as if the channel had ended at once; the process sees the end and goes */
 	if (channel_init(&child->channel, all->loop, fds[0], CONTROL_MESSAGE_MAX, CONTROL_QUEUE_MAX,
@@ -548,10 +548,79 @@ void children_cleanup(struct children *all)
 	spawn_cleanup(&all->spawner);
 }
 
-int children_check(struct children *all, const struct config *config)
+int children_check(struct children *all, const struct children_checking *checking)
 {
-	all->checking = config;
+	all->checking = *checking;
 	return child_start(&all->checker);
+}
+
+void children_check_no_more(struct children *all)
+{
+	all->checking = (struct children_checking) { 0 };
+}
+
+/* ---- new certificates for the generation in force ---- */
+
+static struct child *keeper_of(struct children *all)
+{
+	return child_find(all, CHILD_KEEPER, 0);
+}
+
+/* A keeper that is only starting has another book before it, and answers for both. */
+static void give_book_to_keeper(struct children *all)
+{
+	struct child *keeper = keeper_of(all);
+
+	if (keeper->state == CHILD_PREPARING || child_is_wired(keeper)) {
+		keeper->books++;
+		child_give_book(keeper, child_certificates(keeper));
+	}
+}
+
+void children_renew(struct children *all, const struct certificates *certificates)
+{
+	assert(all->renewed == NULL && all->next.number == 0);
+	all->renewed = certificates;
+	give_book_to_keeper(all);
+}
+
+void children_kill_keeper(struct children *all)
+{
+	child_kill(keeper_of(all));
+}
+
+void child_kept(struct child *keeper)
+{
+	struct children *all = keeper->all;
+
+	if (all->renewed != NULL && keeper->ready && keeper->books == 0)
+		all->handlers->kept(all);
+}
+
+void children_renew_commit(struct children *all)
+{
+	all->now.certificates = all->renewed;
+	all->renewed = NULL;
+	for (unsigned i = 0; i < all->count; i++) {
+		struct child *child = &all->items[i];
+
+		if ((child->kind == CHILD_WORKER || child->kind == CHILD_MONITOR) &&
+		    (child->state == CHILD_PREPARING || child_is_wired(child)))
+			child_give_book(child, all->now.certificates);
+	}
+}
+
+void children_renew_abort(struct children *all)
+{
+	if (all->renewed == NULL)
+		return;
+	all->renewed = NULL;
+	give_book_to_keeper(all);
+}
+
+void children_move_certificates(struct children *all, const struct certificates *certificates)
+{
+	all->now.certificates = certificates;
 }
 
 /* ---- all of them ---- */

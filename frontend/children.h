@@ -8,6 +8,7 @@
 #define FRONTEND_CHILDREN_H
 
 #include "frontend/account.h"
+#include "frontend/certificates.h"
 #include "frontend/channel.h"
 #include "frontend/config.h"
 #include "frontend/listening.h"
@@ -33,6 +34,7 @@ struct child {
 	bool ready;       /* has answered READY for the generation that it was given last */
 	uint32_t given;   /* that generation */
 	uint32_t serving; /* the one that it has said to serve; 0: none */
+	unsigned books;   /* keeper: given alone, and not answered yet */
 	pid_t pid;        /* 0: reaped */
 	int status;       /* of waitpid(), once reaped */
 	struct channel channel;
@@ -53,6 +55,25 @@ struct children_setup {
 	uint32_t number;
 	const struct config *config;
 	const struct listening *listening;
+	const struct certificates *certificates; /* with their book */
+};
+
+/* What the checker is given. Borrowed. */
+struct children_checking {
+	const struct config *config;
+	const struct certificates *certificates;
+	const struct certificates *old; /* whose book `same` is about; NULL: none */
+};
+
+/* What it answers. Borrowed. */
+struct children_checked {
+	const char *version; /* of the TLS library */
+	int *book;           /* a descriptor; who keeps it sets -1 */
+	uint32_t refused;    /* how many certificates it has not taken (CERTIFICATE_RENEWAL) */
+	struct children_refusal {
+		uint32_t index;
+		const char *why;
+	} * refusals;
 };
 
 struct children_handlers {
@@ -60,8 +81,9 @@ struct children_handlers {
 	void (*prepared)(struct children *);
 	/* Everyone serves the generation in force. Told once for each. */
 	void (*serving)(struct children *);
-	/* The checker's answer: the TLS library's version. */
-	void (*checked)(struct children *, const char *version);
+	void (*checked)(struct children *, const struct children_checked *);
+	/* The keeper has the keys of what children_renew() was told. */
+	void (*kept)(struct children *);
 	/* READY of any child: its warnings, if there are any; told before what READY leads to. */
 	void (*warned)(struct children *, const struct child *, const struct config_faults *);
 	/* FAILED of any child: its faults. */
@@ -75,8 +97,10 @@ struct children {
 	const struct children_handlers *handlers;
 	void *owner;
 	struct children_setup now, next; /* in force; being prepared */
-	const struct config *checking;   /* what the checker is given */
-	struct shared *counters;         /* the supervisor's own mapping of `shared` */
+	const struct certificates
+		*renewed; /* the keeper has their book, the others do not yet; NULL: none */
+	struct children_checking checking;
+	struct shared *counters; /* the supervisor's own mapping of `shared` */
 	struct spawner spawner;
 	struct log_output log; /* what children get; the descriptor is the caller's */
 	int shared;            /* another */
@@ -98,18 +122,29 @@ struct children {
 int children_init(struct children *, unsigned workers);
 void children_cleanup(struct children *); /* none may be alive */
 
-int children_check(struct children *,
-		   const struct config *); /* starts the checker; 0, or -1 with errno */
+/* Starts the checker. 0, or -1 with errno. */
+int children_check(struct children *, const struct children_checking *);
+/* It is not to be answered any more: what it was given is gone. */
+void children_check_no_more(struct children *);
 
 /* Gives the next generation to everyone who is there, and starts who is missing. It is given a number that none had before. 0, or -1 with
  * errno when a process cannot be started at the very first time. */
-int children_prepare(struct children *, const struct config *, const struct listening *);
+int children_prepare(struct children *, const struct children_setup *);
 /* Kills who has not answered to PREPARE or COMMIT; the others wait. */
 void children_kill_silent(struct children *);
 /* The next generation is in force; the caller may free the one before. */
 void children_commit(struct children *);
 /* The next generation is dropped: who knows no other is started again. */
 void children_abort(struct children *);
+
+/* New certificates for the generation in force: the keeper is given their book and tells when it has the keys (`kept`, also when it was not
+ * there at first). Then either all get it, and the caller may free those before, or the keeper gets back what is in force. */
+void children_renew(struct children *, const struct certificates *);
+void children_renew_commit(struct children *);
+void children_renew_abort(struct children *);
+void children_kill_keeper(struct children *);
+/* The certificates in force are now found there, with the same book. */
+void children_move_certificates(struct children *, const struct certificates *);
 
 unsigned children_alive(const struct children *); /* the checker too */
 unsigned children_alive_of(const struct children *, enum child_kind);

@@ -6,6 +6,7 @@
 #include "frontend/log_target.h"
 #include "frontend/prepared.h"
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -84,16 +85,68 @@ static void give_status(struct child *child, const struct listening *listening)
 	send_to(child, &writer, &listening->status, 1);
 }
 
-void child_give(struct child *child, const struct children_setup *setup)
+static void give_config(struct child *child, uint32_t number, const struct config *config)
 {
 	struct message_writer writer;
 
-	child->given = setup->number;
+	child->given = number;
 	child->ready = false;
 	message_begin(&writer, CONTROL_MESSAGE_MAX, CONTROL_PREPARE);
-	message_put_u32(&writer, setup->number);
-	config_encode(&writer, setup->config, child->kind);
+	message_put_u32(&writer, number);
+	config_encode(&writer, config, child->kind);
 	send_to(child, &writer, NULL, 0);
+}
+
+static void give_book(struct child *child, uint32_t number, const struct certificates *certificates)
+{
+	struct message_writer writer;
+
+	message_begin(&writer, CONTROL_MESSAGE_MAX, CONTROL_BOOK);
+	message_put_u32(&writer, number);
+	send_to(child, &writer, &certificates->book_fd, 1);
+}
+
+void child_give_book(struct child *child, const struct certificates *certificates)
+{
+	give_book(child, child->all->now.number, certificates);
+}
+
+void child_give_check(struct child *child, const struct children_checking *checking)
+{
+	struct message_writer writer;
+
+	message_begin(&writer, CONTROL_MESSAGE_MAX, CONTROL_CERTIFICATES);
+	certificate_put_list(&writer, &checking->certificates->list);
+	if (checking->old != NULL)
+		send_to(child, &writer, &checking->old->book_fd, 1);
+	else
+		send_to(child, &writer, NULL, 0);
+	give_config(child, 0, checking->config);
+}
+
+/* The keeper's is that of its latest book: a renewed one, or the one of the generation that it was given. */
+const struct certificates *child_certificates(const struct child *child)
+{
+	const struct children *all = child->all;
+
+	if (child->kind == CHILD_CHECKER)
+		return all->checking.certificates;
+	if (child->kind != CHILD_KEEPER)
+		return NULL;
+	if (all->renewed != NULL)
+		return all->renewed;
+	return all->next.number != 0 && child->given == all->next.number ? all->next.certificates
+									 : all->now.certificates;
+}
+
+void child_give(struct child *child, const struct children_setup *setup)
+{
+	child->given = setup->number;
+	if (child->kind == CHILD_KEEPER)
+		give_book(child, setup->number, child_certificates(child));
+	else if (child->kind != CHILD_AUTH)
+		give_book(child, setup->number, setup->certificates);
+	give_config(child, setup->number, setup->config);
 	if (child->kind == CHILD_WORKER)
 		give_listeners(child, setup->listening);
 	else if (child->kind == CHILD_MONITOR)
@@ -160,19 +213,62 @@ void child_retire(struct child *child)
 
 /* ---- from a child ---- */
 
-static void take_checked(struct child *child, struct message_reader *reader)
+/* A refusal is about one of the certificates that it was given. */
+static bool get_refusals(struct message_reader *reader, uint32_t count,
+			 struct children_checked *out)
 {
-	const char *version = message_get_string(reader);
+	out->refused = message_get_u32(reader);
+	if (reader->failed || out->refused > count)
+		return false;
+	out->refusals = calloc(out->refused + 1, sizeof(*out->refusals));
+	if (out->refusals == NULL)
+		return false;
+	for (uint32_t i = 0; i < out->refused; i++) {
+		struct children_refusal *refusal = &out->refusals[i];
 
-	child->all->handlers->checked(child->all, version ? version : "");
+		refusal->index = message_get_u32(reader);
+		refusal->why = message_get_string(reader);
+		if (refusal->index >= count || refusal->why == NULL)
+			return false;
+	}
+	return message_done(reader);
+}
+
+static void take_checked(struct child *child, struct message_reader *reader, int *fds, size_t nfds)
+{
+	const struct certificates *certificates = child_certificates(child);
+	struct children_checked checked = { .version = message_get_string(reader) };
+
+	if (certificates == NULL)
+		return;
+	if (checked.version != NULL && nfds == 1 &&
+	    get_refusals(reader, certificates->list.count, &checked)) {
+		checked.book = &fds[0];
+		child->all->handlers->checked(child->all, &checked);
+	} else {
+		child_kill(child);
+	}
+	free(checked.refusals);
+}
+
+/* The keeper answers to a book alone by the same message; answers come in the order of the questions. */
+static bool is_about_a_book(const struct child *child, uint32_t number)
+{
+	return child->books > 0 && (child->ready || number != child->given);
 }
 
 /* The answer to what has been taken back in the meantime says nothing any more. */
-static void take_ready(struct child *child, struct message_reader *reader)
+static void take_ready(struct child *child, struct message_reader *reader, int *fds, size_t nfds)
 {
 	struct config_faults warnings = { 0 };
+	uint32_t number = message_get_u32(reader);
 
-	if (message_get_u32(reader) != child->given)
+	if (is_about_a_book(child, number)) {
+		child->books--;
+		child_kept(child);
+		return;
+	}
+	if (number != child->given)
 		return;
 	prepared_faults(reader, &warnings);
 	if (reader->failed || warnings.errors > 0 || child->ready) {
@@ -182,11 +278,39 @@ static void take_ready(struct child *child, struct message_reader *reader)
 		if (warnings.count > 0)
 			child->all->handlers->warned(child->all, child, &warnings);
 		if (child->kind == CHILD_CHECKER)
-			take_checked(child, reader);
+			take_checked(child, reader, fds, nfds);
 		else
 			child_answered(child);
+		if (child->kind == CHILD_KEEPER)
+			child_kept(child);
 	}
 	config_faults_cleanup(&warnings);
+}
+
+/* The files of one certificate, for the processes that read them. */
+static void take_want(struct child *child, struct message_reader *reader)
+{
+	const struct certificates *certificates = child_certificates(child);
+	struct config_faults faults = { 0 };
+	struct certificate_files files;
+	struct message_writer writer;
+	int fds[CERTIFICATE_PARTS];
+	uint32_t index;
+	size_t count;
+
+	if (certificates == NULL || !certificate_get_want(reader, &index) ||
+	    index >= certificates->list.count) {
+		child_kill(child);
+		return;
+	}
+	certificates_open(certificates, index, child->kind, &files, &faults);
+	if (faults.count > 0)
+		child->all->handlers->warned(child->all, child, &faults);
+	message_begin(&writer, CONTROL_MESSAGE_MAX, CONTROL_FILES);
+	count = certificate_put_files(&writer, &files, fds);
+	send_to(child, &writer, fds, count);
+	certificate_files_close(&files);
+	config_faults_cleanup(&faults);
 }
 
 static void take_failed(struct child *child, struct message_reader *reader)
@@ -247,7 +371,7 @@ static void on_message(struct channel *channel, unsigned type, struct message_re
 
 	switch (type) {
 	case CONTROL_READY:
-		take_ready(child, reader);
+		take_ready(child, reader, fds, nfds);
 		break;
 	case CONTROL_FAILED:
 		take_failed(child, reader);
@@ -260,6 +384,9 @@ static void on_message(struct channel *channel, unsigned type, struct message_re
 		break;
 	case CONTROL_BUSY:
 		take_busy(child, reader);
+		break;
+	case CONTROL_WANT:
+		take_want(child, reader);
 		break;
 	case CONTROL_IDLE:
 		child_idle(child);

@@ -12,8 +12,13 @@ extern const struct channel_handlers children_talk_handlers; /* of every child's
 void child_tell(struct child *, enum control_type, const int *fds,
 		size_t nfds); /* without fields */
 void child_tell_generation(struct child *, enum control_type, uint32_t number);
-/* PREPARE of that generation, and a worker's listening sockets. */
+/* The book, PREPARE of that generation, and a worker's listening sockets. */
 void child_give(struct child *, const struct children_setup *);
+void child_give_check(struct child *, const struct children_checking *);
+/* BOOK alone, for the generation in force. */
+void child_give_book(struct child *, const struct certificates *);
+/* The list whose files it may ask for; NULL: none. */
+const struct certificates *child_certificates(const struct child *);
 void child_give_log(struct child *, const struct log_output *); /* CONTROL_LOG */
 /* A work channel to every peer that is there; each end is told who the other is. False: none could be made. */
 bool child_wire(struct child *);
@@ -27,6 +32,7 @@ void child_kill(const struct child *);
 bool child_is_wired(const struct child *);
 void child_answered(struct child *); /* READY for the generation that it was given */
 void child_serves(struct child *, uint32_t number);
+void child_kept(struct child *);                     /* READY of the keeper, of whichever kind */
 void child_leave(struct child *);                    /* its channel has ended, or its process */
 void child_gone(struct child *);                     /* its channel has ended */
 void child_busy(struct children *, enum child_kind); /* one more of that kind would help */

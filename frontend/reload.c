@@ -51,6 +51,10 @@ static void enter(struct reload *reload, enum reload_step step, double seconds)
 
 static void drop_next(struct reload *reload)
 {
+	if (reload->step == RELOAD_CHECKING)
+		children_check_no_more(reload->children);
+	certificates_free(reload->next_certificates);
+	reload->next_certificates = NULL;
 	listening_close(&reload->next_listening);
 	config_free(reload->next);
 	reload->next = NULL;
@@ -77,12 +81,19 @@ static void give_up(struct reload *reload)
 /* ---- the steps ---- */
 
 /* The checker ends by itself once it is told; it may do so while the children prepare. */
-void reload_checked(struct reload *reload)
+void reload_checked(struct reload *reload, const struct children_checked *checked)
 {
 	struct config_faults faults = { 0 };
 	struct children *children = reload->children;
 	int status;
 
+	if (!certificates_take_book(reload->next_certificates, *checked->book)) {
+		log_event(LOG_LEVEL_ERROR, "reload", "the checking process made no book");
+		give_up(reload);
+		return;
+	}
+	*checked->book = -1;
+	children_check_no_more(children);
 	status = listening_open(&reload->next_listening, reload->next, children->workers,
 				reload->listening, &faults);
 	reload_log_faults(&faults);
@@ -93,17 +104,27 @@ void reload_checked(struct reload *reload)
 	}
 	reload->replacing = false;
 	enter(reload, RELOAD_PREPARING, ANSWER_SECONDS);
-	children_prepare(children, reload->next, &reload->next_listening);
+
+	const struct children_setup setup = {
+		.config = reload->next,
+		.listening = &reload->next_listening,
+		.certificates = reload->next_certificates,
+	};
+
+	children_prepare(children, &setup);
 }
 
 void reload_prepared(struct reload *reload)
 {
 	struct config *before = *reload->config;
 	struct listening old = *reload->listening;
+	struct certificates *certificates = *reload->certificates;
 
 	*reload->config = reload->next;
 	*reload->listening = reload->next_listening;
+	*reload->certificates = reload->next_certificates;
 	reload->next = NULL;
+	reload->next_certificates = NULL;
 	reload->next_listening = (struct listening) { 0 };
 	/* the children's view must name what outlives this function */
 	reload->children->next.listening = reload->listening;
@@ -111,6 +132,7 @@ void reload_prepared(struct reload *reload)
 	children_commit(reload->children);
 	reload->applied(reload, before);
 	listening_close(&old);
+	certificates_free(certificates);
 	config_free(before);
 }
 
@@ -156,6 +178,33 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
 	children_kill_silent(reload->children);
 }
 
+/* What its certificates are now; only those that have changed are read again. */
+static bool find_certificates(struct reload *reload)
+{
+	struct config_faults faults = { 0 };
+	struct certificates *next = certificates_find(reload->next, &faults);
+
+	reload_log_faults(&faults);
+	config_faults_cleanup(&faults);
+	reload->next_certificates = next;
+	if (next == NULL)
+		return false;
+	next->list.mode = CERTIFICATE_RELOAD;
+	certificates_compare(next, *reload->certificates);
+	return true;
+}
+
+static int begin_check(struct reload *reload)
+{
+	const struct children_checking checking = {
+		.config = reload->next,
+		.certificates = reload->next_certificates,
+		.old = *reload->certificates,
+	};
+
+	return children_check(reload->children, &checking);
+}
+
 void reload_begin(struct reload *reload)
 {
 	struct config_faults faults = { 0 };
@@ -168,13 +217,13 @@ void reload_begin(struct reload *reload)
 	reload->next = config_load(reload->path, &faults);
 	reload_log_faults(&faults);
 	config_faults_cleanup(&faults);
-	if (!reload->next) {
+	if (!reload->next || !find_certificates(reload)) {
 		give_up(reload);
 		return;
 	}
 	reload->kept = config_keep_running(reload->next, *reload->config);
 	enter(reload, RELOAD_CHECKING, 0);
-	if (children_check(reload->children, reload->next) < 0) {
+	if (begin_check(reload) < 0) {
 		log_event(LOG_LEVEL_ERROR, "reload", "cannot start a process: %s", strerror(errno));
 		give_up(reload);
 	}

@@ -12,8 +12,9 @@ enum reload_step { RELOAD_NONE, RELOAD_CHECKING, RELOAD_PREPARING, RELOAD_COMMIT
 
 struct reload {
 	struct children *children;
-	struct listening *listening; /* in force */
-	struct config **config;      /* in force */
+	struct listening *listening;        /* in force */
+	struct config **config;             /* in force */
+	struct certificates **certificates; /* in force */
 	const char *path;
 	/* The supervisor's own part, once it is in force; the one before is freed after it returns. */
 	void (*applied)(struct reload *, const struct config *before);
@@ -25,6 +26,7 @@ struct reload {
 	bool replacing; /* who did not answer in time has been killed */
 	struct config *next;
 	struct listening next_listening;
+	struct certificates *next_certificates;
 	const char *kept; /* options that need a restart */
 	ev_timer deadline;
 };
@@ -38,7 +40,7 @@ void reload_cancel(struct reload *); /* we are about to end; may be called twice
 bool reload_active(const struct reload *);
 /* Whether what the child was given last is the configuration that is on its way. */
 bool reload_concerns(const struct reload *, const struct child *);
-void reload_checked(struct reload *);
+void reload_checked(struct reload *, const struct children_checked *);
 void reload_failed(struct reload *, const struct child *, const struct config_faults *);
 void reload_checker_over(struct reload *);
 void reload_prepared(struct reload *);

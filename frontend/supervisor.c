@@ -14,6 +14,7 @@
 #include "frontend/notify.h"
 #include "frontend/pid_file.h"
 #include "frontend/reload.h"
+#include "frontend/renewal.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -42,10 +43,12 @@ struct supervisor {
 	bool checked;
 	char tls_version[64]; /* as the checker found it */
 	struct config *config;
+	struct certificates *certificates;
 	struct ev_loop *loop;
 	struct children children;
 	struct listening listening;
 	struct reload reload;
+	struct renewal renewal;
 	struct log_target log;
 	int shared, pid_file;
 	ev_signal signals[4];
@@ -68,15 +71,23 @@ static void break_when_alone(struct supervisor *supervisor)
 		ev_break(supervisor->loop, EVBREAK_ALL);
 }
 
+/* No change of configuration or certificates goes on any more. */
+static void cancel_changes(struct supervisor *supervisor)
+{
+	reload_cancel(&supervisor->reload);
+	renewal_end(&supervisor->renewal);
+}
+
 static void stop(struct supervisor *supervisor)
 {
 	if (supervisor->phase == SUPERVISOR_STOPPING)
 		return; /* a further signal does not put off the deadline */
 	supervisor->phase = SUPERVISOR_STOPPING;
 	supervisor->children.restarting = false;
-	reload_cancel(&supervisor->reload);
+	cancel_changes(supervisor);
 	listening_close(&supervisor->listening);
 	activation_end();
+	children_check_no_more(&supervisor->children);
 	children_tell(&supervisor->children, CHILD_KINDS, CONTROL_STOP);
 	set_deadline(supervisor, STOP_SECONDS);
 	break_when_alone(supervisor);
@@ -86,7 +97,7 @@ static void drain(struct supervisor *supervisor)
 {
 	supervisor->phase = SUPERVISOR_DRAINING;
 	supervisor->children.restarting = false;
-	reload_cancel(&supervisor->reload);
+	cancel_changes(supervisor);
 	listening_close(&supervisor->listening);
 	activation_end();
 	children_tell(&supervisor->children, CHILD_WORKER, CONTROL_DRAIN);
@@ -148,6 +159,7 @@ static void on_prepared(struct children *children)
 	log_ready(supervisor);
 	log_seccomp_off(supervisor);
 	tell_ready(supervisor);
+	renewal_start(&supervisor->renewal);
 	if (supervisor->reload.again)
 		reload_begin(&supervisor->reload);
 }
@@ -163,26 +175,41 @@ static void on_serving(struct children *children)
 static void on_warned(struct children *children, const struct child *child,
 		      const struct config_faults *faults)
 {
-	const struct supervisor *supervisor = children->owner;
+	struct supervisor *supervisor = children->owner;
 
 	if (supervisor->phase == SUPERVISOR_CHECKING)
 		config_faults_print(faults, stderr);
 	else if (reload_concerns(&supervisor->reload, child))
 		reload_log_faults(faults);
+	else if (child->kind == CHILD_CHECKER)
+		renewal_warned(&supervisor->renewal, faults);
 }
 
-static void on_checked(struct children *children, const char *version)
+static void on_checked(struct children *children, const struct children_checked *checked)
 {
 	struct supervisor *supervisor = children->owner;
 
 	children_tell(children, CHILD_CHECKER, CONTROL_STOP);
 	if (supervisor->phase != SUPERVISOR_CHECKING) {
 		if (reload_active(&supervisor->reload))
-			reload_checked(&supervisor->reload);
+			reload_checked(&supervisor->reload, checked);
+		else
+			renewal_checked(&supervisor->renewal, checked);
 		return;
 	}
+	children_check_no_more(children);
+	if (!certificates_take_book(supervisor->certificates, *checked->book))
+		return; /* as if it had not answered */
+	*checked->book = -1;
 	supervisor->checked = true;
-	snprintf(supervisor->tls_version, sizeof(supervisor->tls_version), "%s", version);
+	snprintf(supervisor->tls_version, sizeof(supervisor->tls_version), "%s", checked->version);
+}
+
+static void on_kept(struct children *children)
+{
+	struct supervisor *supervisor = children->owner;
+
+	renewal_kept(&supervisor->renewal);
 }
 
 static void on_failed(struct children *children, const struct child *child,
@@ -195,8 +222,10 @@ static void on_failed(struct children *children, const struct child *child,
 		return;
 	}
 	if (child->kind == CHILD_CHECKER) {
-		if (supervisor->phase != SUPERVISOR_CHECKING)
-			return; /* of a reload that has been given up */
+		if (supervisor->phase != SUPERVISOR_CHECKING) {
+			renewal_failed(&supervisor->renewal, faults);
+			return;
+		}
 		config_faults_print(faults, stderr);
 		supervisor->status = EX_CONFIG;
 		return;
@@ -226,8 +255,10 @@ static void on_over(struct children *children, const struct child *child, int st
 		stop(supervisor);
 		break;
 	case SUPERVISOR_RUNNING:
-		if (child->kind == CHILD_CHECKER)
+		if (child->kind == CHILD_CHECKER) {
+			renewal_checker_over(&supervisor->renewal);
 			reload_checker_over(&supervisor->reload);
+		}
 		break;
 	case SUPERVISOR_DRAINING:
 		if (children_alive_of(children, CHILD_WORKER) == 0)
@@ -269,8 +300,29 @@ static void apply(struct reload *reload, const struct config *before)
 
 static void reload_ended(struct reload *reload, bool done)
 {
-	if (!reload->again)
-		tell_ready(reload->children->owner);
+	struct supervisor *supervisor = reload->children->owner;
+
+	if (!reload->again) {
+		tell_ready(supervisor);
+		renewal_resume(&supervisor->renewal);
+	}
+}
+
+/* A renewal and a reload never go on at the same time: each waits for the other's end. */
+static bool renewal_may_begin(const struct renewal *renewal)
+{
+	const struct supervisor *supervisor = renewal->children->owner;
+
+	return supervisor->phase == SUPERVISOR_RUNNING && !reload_active(&supervisor->reload) &&
+	       !supervisor->reload.again;
+}
+
+static void renewal_ended(struct renewal *renewal)
+{
+	struct supervisor *supervisor = renewal->children->owner;
+
+	if (supervisor->phase == SUPERVISOR_RUNNING && supervisor->reload.again)
+		reload_begin(&supervisor->reload);
 }
 
 static void on_watchdog(struct ev_loop *loop, ev_timer *timer, int events)
@@ -286,7 +338,10 @@ static void on_signal(struct ev_loop *loop, ev_signal *watcher, int events)
 	case SIGHUP:
 		if (supervisor->phase == SUPERVISOR_RUNNING) {
 			notify_reloading();
-			reload_begin(&supervisor->reload);
+			if (renewal_active(&supervisor->renewal))
+				supervisor->reload.again = true;
+			else
+				reload_begin(&supervisor->reload);
 		} else if (supervisor->phase < SUPERVISOR_RUNNING) {
 			supervisor->reload.again = true;
 		}
@@ -320,6 +375,7 @@ static void watch_signals(struct supervisor *supervisor)
 	if (notify_watchdog() > 0)
 		ev_timer_start(supervisor->loop, &supervisor->watchdog);
 	reload_init(&supervisor->reload);
+	renewal_init(&supervisor->renewal);
 }
 
 static void unwatch_signals(struct supervisor *supervisor)
@@ -344,6 +400,11 @@ static int load(struct supervisor *supervisor, bool only_check)
 	config_faults_cleanup(&faults);
 	if (!supervisor->config)
 		return EX_CONFIG;
+	supervisor->certificates = certificates_find(supervisor->config, &faults);
+	config_faults_print(&faults, stderr);
+	config_faults_cleanup(&faults);
+	if (!supervisor->certificates)
+		return EX_CONFIG;
 	if (!only_check) {
 		target = supervisor->config->log.target;
 		format = (enum log_format)supervisor->config->log.format;
@@ -364,7 +425,10 @@ static int load(struct supervisor *supervisor, bool only_check)
 static int check(struct supervisor *supervisor)
 {
 	static const struct children_handlers handlers = { on_prepared, on_serving, on_checked,
-							   on_warned,   on_failed,  on_over };
+							   on_kept,     on_warned,  on_failed,
+							   on_over };
+	const struct children_checking checking = { .config = supervisor->config,
+						    .certificates = supervisor->certificates };
 	struct children *children = &supervisor->children;
 
 	children->loop = supervisor->loop;
@@ -373,7 +437,7 @@ static int check(struct supervisor *supervisor)
 	children->log = supervisor->log.output;
 	children->shared = -1;
 	if (children_init(children, (unsigned)supervisor->config->workers) < 0 ||
-	    children_check(children, supervisor->config) < 0) {
+	    children_check(children, &checking) < 0) {
 		fprintf(stderr, "postern: cannot start a process: %s\n", strerror(errno));
 		return EX_OSERR;
 	}
@@ -416,6 +480,9 @@ static int make_shared(struct supervisor *supervisor)
 static int serve(struct supervisor *supervisor)
 {
 	struct config_faults faults = { 0 };
+	const struct children_setup setup = { .config = supervisor->config,
+					      .listening = &supervisor->listening,
+					      .certificates = supervisor->certificates };
 	int status = take_pid_file(supervisor);
 
 	if (status != 0)
@@ -431,8 +498,7 @@ static int serve(struct supervisor *supervisor)
 	if (status != 0)
 		return status;
 	supervisor->phase = SUPERVISOR_STARTING;
-	if (children_prepare(&supervisor->children, supervisor->config, &supervisor->listening) <
-	    0) {
+	if (children_prepare(&supervisor->children, &setup) < 0) {
 		fprintf(stderr, "postern: cannot start a process: %s\n", strerror(errno));
 		supervisor->status = EX_OSERR;
 		stop(supervisor);
@@ -456,6 +522,7 @@ static void cleanup(struct supervisor *supervisor)
 		pid_file_close(supervisor->config->pid_file, supervisor->pid_file);
 	unwatch_signals(supervisor);
 	log_target_close(&supervisor->log);
+	certificates_free(supervisor->certificates);
 	config_free(supervisor->config);
 	ev_loop_destroy(supervisor->loop);
 	child_undumpable(true);
@@ -471,9 +538,15 @@ int supervisor_run(const char *path, bool only_check)
 	supervisor.reload = (struct reload) { .children = &supervisor.children,
 					      .listening = &supervisor.listening,
 					      .config = &supervisor.config,
+					      .certificates = &supervisor.certificates,
 					      .path = path,
 					      .applied = apply,
 					      .ended = reload_ended };
+	supervisor.renewal = (struct renewal) { .children = &supervisor.children,
+						.config = &supervisor.config,
+						.certificates = &supervisor.certificates,
+						.may_begin = renewal_may_begin,
+						.ended = renewal_ended };
 	child_undumpable(false);
 	child_raise_descriptors();
 	supervisor.loop = ev_default_loop(EVBACKEND_EPOLL | EVFLAG_NOENV);
