@@ -19,7 +19,7 @@ static struct config *config_new(void)
 	return config;
 }
 
-/* The section of a worker must fit into one message; it carries the bytes of all certificates. */
+/* The section of a worker must fit into one message; it carries the bytes of all authorities. */
 static void check_size(struct config_loader *loader)
 {
 	struct message_writer writer;
@@ -28,8 +28,7 @@ static void check_size(struct config_loader *loader)
 	message_put_u32(&writer, 0);
 	config_encode(&writer, loader->config, CHILD_WORKER);
 	if (!message_end(&writer, 0))
-		config_error_at(loader, NULL, NULL,
-				"certificates and CA files are too large together (over %u MiB)",
+		config_error_at(loader, NULL, NULL, "CA files are too large together (over %u MiB)",
 				CONTROL_MESSAGE_MAX >> 20);
 	message_writer_cleanup(&writer);
 }
@@ -56,24 +55,6 @@ struct config *config_load(const char *path, struct config_faults *faults)
 		return config;
 	config_free(config);
 	return NULL;
-}
-
-static void forget_keys(struct config_certificates *certificates)
-{
-	for (size_t i = 0; i < certificates->count; i++) {
-		struct config_blob *key = &certificates->items[i].key_pem;
-
-		/* ours to change: it lies in our arena; the same file may have been named before */
-		explicit_bzero((void *)(uintptr_t)key->data, key->len);
-		*key = (struct config_blob) { NULL, 0 };
-	}
-}
-
-void config_forget_keys(struct config *config)
-{
-	forget_keys(&config->tls.certificates);
-	for (size_t i = 0; i < config->listeners.count; i++)
-		forget_keys(&config->listeners.items[i].certificates);
 }
 
 bool config_server_same_name(const struct config_server *a, const struct config_server *b)

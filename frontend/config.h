@@ -1,5 +1,5 @@
 /* config - the configuration as the processes use it: immutable, made by config_load() or config_decode(), freed whole.
- * Invariants: everything hangs in one arena, which is wiped when freed (it may hold private keys); consumers get a
+ * Invariants: everything hangs in one arena, which is wiped when freed (it may hold passwords); consumers get a
  * const pointer; every value has passed its range and the check of the whole. `source` says where a group stands, for faults.
  */
 #ifndef FRONTEND_CONFIG_H
@@ -47,7 +47,6 @@ struct config_certificate {
 	const char *chain, *key; /* paths */
 	const char *ocsp;        /* path of a staple; NULL: beside the chain, if there is one */
 	bool is_default;         /* of its set */
-	struct config_blob chain_pem, key_pem; /* their contents, read by config_read_files() */
 };
 
 struct config_folder {
@@ -145,9 +144,9 @@ struct config {
 	struct {
 		struct config_certificates certificates;
 		struct config_folder certificates_dir;
-		int unknown_sni;              /* enum unknown_sni */
-		int profile;                  /* enum profile_id */
-		int alpn;                     /* enum gate_alpn */
+		int unknown_sni; /* enum unknown_sni */
+		int profile;     /* enum profile_id */
+		int alpn;        /* enum gate_alpn */
 		struct {
 			bool enabled;
 			int rotate;       /* seconds */
@@ -210,12 +209,10 @@ void config_faults_cleanup(struct config_faults *);
 /* One line each: "FILE:LINE: error: TEXT" or "FILE:LINE: warning: TEXT"; without ":LINE" about a file as a whole. */
 void config_faults_print(const struct config_faults *, FILE *);
 
-/* Parses PATH (a file, or a folder's *.conf in name order), checks all, reads certificate, key and CA files, resolves the
+/* Parses PATH (a file, or a folder's *.conf in name order), checks all, reads CA and password files, resolves the
  * servers' names. NULL when there is any error; the faults then say what. Warnings may be there either way. */
 struct config *config_load(const char *path, struct config_faults *);
 void config_free(struct config *); /* wipes; NULL is fine */
-/* Wipes the text of private keys, once whoever uses them has made his own of it. */
-void config_forget_keys(struct config *);
 
 /* Whether both stand for the same host and port, wherever that leads now. */
 bool config_server_same_name(const struct config_server *, const struct config_server *);

@@ -1,5 +1,5 @@
 /* config_codec - a child's section of the configuration as fields of a message, by the option table.
- * Invariants: only rows of the child's section are written, so an authentication process gets neither keys nor certificates;
+ * Invariants: only rows of the child's section are written, so an authentication process hears of no server;
  * bytes that several values share travel once; whatever is decoded has its type, range and number checked again.
  */
 #include "frontend/arena.h"
@@ -435,17 +435,6 @@ static bool routes_sane(const struct config *config)
 	return true;
 }
 
-/* A certificate for each listener. */
-static bool listeners_sane(const struct config *config)
-{
-	bool common = config->tls.certificates.count > 0;
-
-	for (size_t i = 0; i < config->listeners.count; i++)
-		if (!common && config->listeners.items[i].certificates.count == 0)
-			return false;
-	return config->listeners.count > 0;
-}
-
 struct config *config_decode(struct message_reader *reader, enum child_kind kind)
 {
 	struct arena *arena = arena_new();
@@ -458,7 +447,7 @@ struct config *config_decode(struct message_reader *reader, enum child_kind kind
 	arena_free(d.scratch);
 	if (!d.malformed && !reader->failed &&
 	    (!(d.section & (SECTION_WORKER | SECTION_MONITOR)) || routes_sane(config)) &&
-	    (!(d.section & SECTION_WORKER) || listeners_sane(config)))
+	    (!(d.section & SECTION_WORKER) || config->listeners.count > 0))
 		return config;
 	config_free(config);
 	return NULL;

@@ -1,4 +1,4 @@
-/* config_files - the files that a configuration names: certificates, keys, authorities and master passwords.
+/* config_files - the files that a configuration names and the supervisor reads: authorities and master passwords.
  * Invariants: every file is bounded and read once, however many name it; children get its bytes and open nothing; the rights
  * that are judged are those of the file that was read, not of what its name leads to by then.
  */
@@ -53,44 +53,6 @@ static const struct loaded *read_blob(struct reader *reader, const char *const *
 	*file = (struct loaded) { reader->files, *path, *out, status.st_mode };
 	reader->files = file;
 	return file;
-}
-
-static void check_permissions(struct config_loader *loader, const struct config_certificate *cert,
-			      mode_t mode)
-{
-	if (mode & (S_IROTH | S_IWOTH))
-		config_warning_at(loader, &cert->key, &cert->source,
-				  "\"key\": everybody may read or change %s (mode %04o): chmod 600",
-				  cert->key, (unsigned)mode & 07777);
-}
-
-static void read_certificate(struct reader *reader, struct config_certificate *cert)
-{
-	struct config_loader *loader = reader->loader;
-	const struct loaded *key;
-
-	if (doubtful(loader, cert))
-		return;
-	if (read_blob(reader, &cert->chain, &cert->source, "chain", &cert->chain_pem) &&
-	    !blob_holds(&cert->chain_pem, "-----BEGIN CERTIFICATE-----"))
-		config_error_at(loader, &cert->chain, &cert->source,
-				"\"chain\": %s holds no certificate (PEM)", cert->chain);
-	key = read_blob(reader, &cert->key, &cert->source, "key", &cert->key_pem);
-	if (key == NULL)
-		return;
-	check_permissions(loader, cert, key->mode);
-	if (!blob_holds(&cert->key_pem, "PRIVATE KEY-----"))
-		config_error_at(loader, &cert->key, &cert->source,
-				"\"key\": %s holds no private key (PEM)", cert->key);
-	else if (blob_holds(&cert->key_pem, "ENCRYPTED"))
-		config_error_at(loader, &cert->key, &cert->source,
-				"\"key\": the key in %s is encrypted", cert->key);
-}
-
-static void read_certificates(struct reader *reader, struct config_certificates *certificates)
-{
-	for (size_t i = 0; i < certificates->count; i++)
-		read_certificate(reader, &certificates->items[i]);
 }
 
 /* ---- master passwords ---- */
@@ -164,9 +126,6 @@ void config_read_files(struct config_loader *loader)
 	struct config *config = loader->config;
 	struct reader reader = { loader, NULL };
 
-	read_certificates(&reader, &config->tls.certificates);
-	for (size_t i = 0; i < config->listeners.count; i++)
-		read_certificates(&reader, &config->listeners.items[i].certificates);
 	for (size_t i = 0; i < config->pools.count; i++) {
 		struct config_pool *pool = &config->pools.items[i];
 

@@ -1,5 +1,5 @@
 /* config_schema - the one list of options: name, type, default, bounds, who may see it, and a sentence for the operator.
- * Invariants: private keys and certificates are seen by workers only; what no child needs stays with the supervisor. An
+ * Invariants: no file of a certificate or key is named to a child by the configuration; what no child needs stays with the supervisor. An
  * option or word of a feature that is not built stands here as unavailable, so it is told apart from a misspelling.
  */
 #include "frontend/config.h"
@@ -121,7 +121,6 @@ static const struct option certificate_rows[] = {
 	  .type = OPTION_PATH,
 	  .offset = AT(chain),
 	  .flags = OPTION_REQUIRED,
-	  .sections = WORKER,
 	  .min = 1,
 	  .max = 4096,
 	  .help = "PEM file with the certificate, then the intermediate ones." },
@@ -129,7 +128,6 @@ static const struct option certificate_rows[] = {
 	  .type = OPTION_PATH,
 	  .offset = AT(key),
 	  .flags = OPTION_REQUIRED,
-	  .sections = WORKER,
 	  .min = 1,
 	  .max = 4096,
 	  .help = "PEM file with its private key, not encrypted; nobody but its owner should be "
@@ -146,16 +144,6 @@ static const struct option certificate_rows[] = {
 	  .offset = AT(is_default),
 	  .help = "Shown to clients that name no host, and to those that name an unknown one as "
 		  "`unknown_sni` says; of several, the first; without any, the first of all." },
-	{ .name = "chain_pem",
-	  .type = OPTION_BLOB,
-	  .offset = AT(chain_pem),
-	  .flags = OPTION_INTERNAL,
-	  .sections = WORKER },
-	{ .name = "key_pem",
-	  .type = OPTION_BLOB,
-	  .offset = AT(key_pem),
-	  .flags = OPTION_INTERNAL | OPTION_SECRET,
-	  .sections = WORKER },
 	END,
 };
 #undef AT
@@ -213,7 +201,6 @@ static const struct option listener_rows[] = {
 	{ .name = "certificates",
 	  .type = OPTION_LIST,
 	  .offset = AT(certificates),
-	  .sections = WORKER,
 	  .min = 1,
 	  .max = CONFIG_CERTIFICATES_MAX,
 	  .rows = certificate_rows,
@@ -459,7 +446,6 @@ static const struct option tls_rows[] = {
 	{ .name = "certificates",
 	  .type = OPTION_LIST,
 	  .offset = AT(tls.certificates),
-	  .sections = WORKER,
 	  .min = 1,
 	  .max = CONFIG_CERTIFICATES_MAX,
 	  .rows = certificate_rows,

@@ -168,14 +168,6 @@ static const struct fault_case cases[] = {
 	{ PART_TLS, "tls: { certificates = 5; };", 0, "must be a list of groups", 1 },
 	{ PART_TLS, "tls: { certificates = ( { chain = \"cert.pem\"; } ); };", 0,
 	  "\"key\" is missing", 1 },
-	{ PART_TLS, "tls: { certificates = ( { chain = \"cert.pem\";\n key = \"none.pem\"; } ); };",
-	  1, "cannot be read: No such file", 1 },
-	{ PART_TLS, "tls: { certificates = ( { chain = \"cert.pem\";\n key = \".\"; } ); };", 1,
-	  "it is a folder", 1 },
-	{ PART_TLS, "tls: { certificates = ( { chain = \"key.pem\"; key = \"key.pem\"; } ); };", 0,
-	  "holds no certificate", 1 },
-	{ PART_TLS, "tls: { certificates = ( { chain = \"cert.pem\"; key = \"cert.pem\"; } ); };",
-	  0, "holds no private key", 1 },
 	{ PART_TLS, "tls: { certificates_dir = \"\"; };", 0, "must not be empty", 1 },
 	{ PART_TLS, "tls: {\nunknown_sni = \"drop\"; };", 1, "must be \"default\" or \"refuse\"",
 	  3 },
@@ -430,7 +422,6 @@ static void everything_derived_is_made(void **state)
 	assert_int_equal(listeners[1].tls, LISTENER_IMPLICIT);
 	assert_int_equal(listeners[0].source.line, 3);
 	assert_string_equal(certificate->chain, files_path("cert.pem"));
-	assert_memory_equal(certificate->key_pem.data, "-----BEGIN PRIVATE KEY-----", 27);
 	assert_string_equal(config->log.target, files_path("postern.log"));
 	assert_int_equal(config->log.level, LOG_LEVEL_DEBUG);
 	assert_int_equal(config->routes.items[0].pools[PROTOCOL_IMAP], 0);
@@ -579,28 +570,6 @@ static void a_listener_with_certificates_uses_its_own_set(void **state)
 	assert_true(own[0].is_default);
 	assert_null(own[1].ocsp);
 	config_free(config);
-}
-
-static void a_key_that_everybody_may_read_is_a_warning(void **state)
-{
-	struct config *config;
-
-	(void)state;
-	chmod(files_path("key.pem"), 0644);
-	config = config_load(files_write_parts(PARTS, NULL), &faults);
-	assert_non_null(config);
-	assert_true(has_fault(true, "postern.conf", 2, "everybody may read"));
-	config_free(config);
-}
-
-static void an_encrypted_key_is_refused(void **state)
-{
-	(void)state;
-	files_write(
-		"key.pem",
-		"-----BEGIN ENCRYPTED PRIVATE KEY-----\nBB\n-----END ENCRYPTED PRIVATE KEY-----\n");
-	assert_null(config_load(files_write_parts(PARTS, NULL), &faults));
-	assert_true(has_fault(false, "postern.conf", 2, "is encrypted"));
 }
 
 static void a_user_that_does_not_exist_is_refused_when_it_matters(void **state)
@@ -804,8 +773,6 @@ int main(void)
 		TEST(a_listener_without_certificates_uses_what_tls_says),
 		TEST(a_listener_has_the_profile_of_tls_or_its_own),
 		TEST(a_listener_with_certificates_uses_its_own_set),
-		TEST(a_key_that_everybody_may_read_is_a_warning),
-		TEST(an_encrypted_key_is_refused),
 		TEST(a_user_that_does_not_exist_is_refused_when_it_matters),
 		TEST(a_folder_is_read_in_name_order_and_only_its_conf_files),
 		TEST(a_setting_in_two_files_names_both_places),
