@@ -322,6 +322,24 @@ static bool read_sigalgs_cert(struct reader body, struct tls_hello *out)
 	return take_last(body, 2, &vector) && read_list(vector, &out->sigalgs_cert);
 }
 
+/* RFC 8446 4.2.8.1 and 4.2.8.2: of the groups that anybody uses; points are never compressed. */
+static bool check_share(uint16_t group, struct reader key)
+{
+	static const struct {
+		uint16_t group;
+		uint8_t len;
+		bool point;
+	} known[] = {
+		{ 0x0017, 65, true },  { 0x0018, 97, true },  { 0x0019, 133, true },
+		{ 0x001d, 32, false }, { 0x001e, 56, false },
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (known[i].group == group)
+			return key.len == known[i].len && (!known[i].point || key.data[0] == 4);
+	return true;
+}
+
 /* An empty list asks for a HelloRetryRequest (RFC 8446 4.2.8). */
 static bool read_shares(struct reader body, struct tls_hello *out)
 {
@@ -331,9 +349,12 @@ static bool read_shares(struct reader body, struct tls_hello *out)
 		return false;
 	out->shares_present = true;
 	out->shares = span_of_reader(list);
-	while (list.len > 0)
+	while (list.len > 0) {
 		if (!take(&list, 2, &group) || !take_vector(&list, 2, &key) || key.len == 0)
 			return false;
+		if (!check_share(u16(group.data), key))
+			return fail(out, TLS_ALERT_ILLEGAL_PARAMETER);
+	}
 	return true;
 }
 

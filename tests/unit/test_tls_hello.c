@@ -367,7 +367,7 @@ static void all_extensions_that_we_know(void **state)
 				 "000a 0008 0006 2a2a 001d 0017  000b 0002 01 00  0023 0002 abcd "
 				 "0010 000d 000b 05 'imap4' 04 'imap'  0005 0005 01 0000 0000 "
 				 "000d 0006 0004 0403 0804  0032 0004 0002 0401 "
-				 "0033 000e 000c 2a2a 0001 00 001d 0003 'key'  002d 0002 01 01 "
+				 "0033 000e 000c 2a2a 0001 00 0100 0003 'key'  002d 0002 01 01 "
 				 "002b 0007 06 3a3a 0304 0303  0015 0003 000000  002a 0000 "
 				 "0029 002f 000a 0004 'tick' 00000000 0021 20 "
 				 "'binderbinderbinderbinderbinderbi'")),
@@ -390,7 +390,7 @@ static void all_extensions_that_we_know(void **state)
 	assert_false(tls_hello_alpn_next(&hello, &at, &name));
 	at = 0;
 	assert_true(tls_hello_share_next(&hello, &at, &group) && group == 0x2a2a);
-	assert_true(tls_hello_share_next(&hello, &at, &group) && group == 0x001d);
+	assert_true(tls_hello_share_next(&hello, &at, &group) && group == 0x0100);
 	assert_false(tls_hello_share_next(&hello, &at, &group));
 }
 
@@ -585,8 +585,18 @@ static void extensions_are_checked(void **state)
 		{ "002b 0004 02 0304 00", TLS_ALERT_DECODE_ERROR },
 		{ "0033 0000", TLS_ALERT_DECODE_ERROR },
 		{ "0033 0006 0004 001d 0000", TLS_ALERT_DECODE_ERROR },
+		{ "0033 0007 0005 001d 0001 'k'", TLS_ALERT_ILLEGAL_PARAMETER },
+		{ "0033 0025 0023 001d 001f 'thirty-one octets are too short'",
+		  TLS_ALERT_ILLEGAL_PARAMETER },
+		{ "0033 0027 0025 001d 0021 'thirty-three octets are too long!'",
+		  TLS_ALERT_ILLEGAL_PARAMETER },
+		{ "0033 0027 0025 0017 0021 02 'a point in its compressed form..'",
+		  TLS_ALERT_ILLEGAL_PARAMETER },
+		{ "0033 0047 0045 0017 0041 06 '0123456789abcdef0123456789abcdef0123456789abcdef"
+		  "0123456789abcdef'",
+		  TLS_ALERT_ILLEGAL_PARAMETER },
 		{ "0033 0007 0005 001d 0002 'k'", TLS_ALERT_DECODE_ERROR },
-		{ "0033 0008 0006 001d 0001 'k' 00", TLS_ALERT_DECODE_ERROR },
+		{ "0033 0008 0006 0100 0001 'k' 00", TLS_ALERT_DECODE_ERROR },
 		{ "002d 0001 00", TLS_ALERT_DECODE_ERROR },
 		{ "002a 0001 00", TLS_ALERT_DECODE_ERROR },
 		{ "0029 0004 0000 0000", TLS_ALERT_DECODE_ERROR },
@@ -606,6 +616,10 @@ static void what_is_unusual_but_allowed(void **state)
 {
 	assert_int_equal(parse_parts(USUAL("0033 0002 0000")), TLS_HELLO_DONE);
 	assert_true(hello.shares_present);
+	assert_int_equal(parse_parts(USUAL("0033 0047 0045 0017 0041 04 "
+					   "'0123456789abcdef0123456789abcdef'"
+					   "'0123456789abcdef0123456789abcdef'")),
+			 TLS_HELLO_DONE);
 	assert_int_equal(parse_parts(USUAL("0023 0000")), TLS_HELLO_DONE);
 	assert_true(hello.ticket && hello.ticket_len == 0);
 	assert_int_equal(parse_parts(USUAL("002d 0003 02 0001")), TLS_HELLO_DONE);
