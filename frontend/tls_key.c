@@ -86,10 +86,22 @@ static int device_rsa(wc_CryptoInfo *info)
 	return device_result(done, result, len, info->pk.rsa.out, info->pk.rsa.outLen);
 }
 
+/* The library itself computes with whatever point the peer sends (RFC 8446 4.2.8.2, RFC 8422 5.11: it must be one of the
+ * curve). These curves have a prime order, so any point of them is good. */
+static int device_ecdh(wc_CryptoInfo *info)
+{
+	ecc_key *peer = info->pk.ecdh.public_key;
+
+	return wc_ecc_point_is_on_curve(&peer->pubkey, peer->idx) == 0 ? CRYPTOCB_UNAVAILABLE
+								       : IS_POINT_E;
+}
+
 static int device_callback(int id, wc_CryptoInfo *info, void *unused)
 {
 	if (info->algo_type != WC_ALGO_TYPE_PK)
 		return CRYPTOCB_UNAVAILABLE;
+	if (info->pk.type == WC_PK_TYPE_ECDH)
+		return device_ecdh(info);
 	if (info->pk.type == WC_PK_TYPE_ECDSA_SIGN)
 		return device_ecdsa(info);
 	if (info->pk.type == WC_PK_TYPE_RSA)

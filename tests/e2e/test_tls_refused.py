@@ -215,18 +215,42 @@ def test_alerts_in_place_of_a_hello_are_refused(front, case, data):
         assert_refused(front, place, data, {None, UNEXPECTED}, {"alert_received", "handshake"})
 
 
+NOT_ON_THE_CURVE = b"\4" + b"k" * 64
 SHARES = {
     "of order one": (raw_tls.X25519, bytes(32)),
     "one octet short": (raw_tls.X25519, b"k" * 31),
     "one octet long": (raw_tls.X25519, b"k" * 33),
+    "not on the curve": (raw_tls.P256, NOT_ON_THE_CURVE),
+    "a point cut short": (raw_tls.P256, NOT_ON_THE_CURVE[:-1]),
 }
 
 
+def hello_with_share(group, key):
+    return record(hello(suites=raw_tls.GOOD_TLS13, extensions=[
+        raw_tls.groups(group), raw_tls.signatures(0x0403, 0x0804), raw_tls.versions(raw_tls.TLS13), raw_tls.key_shares((group, key))]))
+
+
 @pytest.mark.parametrize("case", SHARES)
-def test_a_bad_share_for_x25519_is_refused(front, case):
-    data = hello(suites=raw_tls.GOOD_TLS13, extensions=raw_tls.usual_extensions() + [
-        raw_tls.versions(raw_tls.TLS13), raw_tls.key_shares(SHARES[case])])
-    assert_refused(front, PLACES[0], record(data), {None, ILLEGAL, DECODE, raw_tls.HANDSHAKE_FAILURE}, BAD_HELLO)
+def test_a_bad_share_is_refused(front, case):
+    """RFC 8446 4.2.8.2, 7.4.2. The library alone would go on with a point that is not on the curve."""
+    assert_refused(front, PLACES[0], hello_with_share(*SHARES[case]),
+                   {None, ILLEGAL, DECODE, raw_tls.HANDSHAKE_FAILURE}, BAD_HELLO)
+
+
+@pytest.mark.parametrize("group, key", [(raw_tls.X25519, raw_tls.BASE_POINT), (raw_tls.P256, raw_tls.P256_BASE_POINT)],
+                         ids=("X25519", "P-256"))
+def test_a_good_share_is_answered(front, group, key):
+    found, reason = answered(front, PLACES[0], hello_with_share(group, key), stay=True)
+    assert is_hello(found) and reason == "handshake_aborted"
+
+
+@pytest.mark.parametrize("point, reasons", [(NOT_ON_THE_CURVE, NOT_OURS), (raw_tls.P256_BASE_POINT, {"handshake_aborted"})],
+                         ids=("not on the curve", "on the curve"))
+def test_a_point_of_tls_1_2_is_checked(front, point, reasons):
+    first = record(hello(extensions=[raw_tls.groups(raw_tls.P256), raw_tls.signatures(0x0403)]))
+    found, reason = answered(front, PLACES[0], first + out_of_place(raw_tls.HANDSHAKE, message(16, vector(point, 1))),
+                             stay="handshake_aborted" in reasons)
+    assert is_hello(found) and reason in reasons
 
 
 @pytest.mark.parametrize("size", (1, 2, 3, 5, 40, 300))

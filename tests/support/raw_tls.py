@@ -71,12 +71,15 @@ def key_shares(*shares):
     return extension(KEY_SHARE, vector(b"".join(number(group, 2) + vector(key, 2) for group, key in shares), 2))
 
 
-X25519 = 0x001d
-BASE_POINT = b"\x09" + b"\0" * 31    # a public key as good as any other, as long as nothing is to be decrypted
+X25519, P256 = 0x001d, 0x0017
+# Public keys as good as any other, as long as nothing is to be decrypted: RFC 7748 4.1, SP 800-186 3.2.1.3.
+BASE_POINT = b"\x09" + b"\0" * 31
+P256_BASE_POINT = b"\4" + bytes.fromhex("6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
+                                         "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5")
 
 
 def usual_extensions():
-    return [groups(X25519, 0x0017), extension(POINT_FORMATS, b"\x01\0"), signatures(0x0403, 0x0804, 0x0401),
+    return [groups(X25519, P256), extension(POINT_FORMATS, b"\x01\0"), signatures(0x0403, 0x0804, 0x0401),
             extension(RENEGOTIATION, b"\0"), extension(EXTENDED_MASTER_SECRET)]
 
 
