@@ -4,6 +4,7 @@
  */
 #include "frontend/client_tls.h"
 #include "frontend/log.h"
+#include "frontend/metrics.h"
 #include "frontend/session_log.h"
 #include "frontend/worker.h"
 #include <string.h>
@@ -86,6 +87,9 @@ static enum client_tls_step begin(struct session *s, const struct tls_hello *hel
 
 	const struct tls_accept accept = { .sni = hello->sni, .alpn = verdict.alpn };
 
+	if (verdict.alpn_ignored)
+		metrics_add(s->worker->shared, s->worker->start->index,
+			    METRIC_ALPN_IGNORED + (unsigned)s->listener->config->protocol, 1);
 	tls = tls_accept_new(context, &accept);
 	if (tls == NULL)
 		return over(s, "no_memory");

@@ -102,11 +102,12 @@ static unsigned class_of(const struct generation *g, size_t i)
 	return (unsigned)first;
 }
 
-static void make_listener(struct generation *g, size_t i)
+static void make_listener(struct generation *g, size_t i, struct config_faults *faults)
 {
 	const struct config *all = g->config;
 	const struct config_listener *config = &all->listeners.items[i];
 	struct served_listener *listener = &g->listeners[i];
+	char why[256];
 
 	listener->config = config;
 	listener->protocol = protocols[config->protocol];
@@ -126,6 +127,8 @@ static void make_listener(struct generation *g, size_t i)
 	address_text(&config->bind.u.any, listener->name);
 	listener->rules = rules_of(config);
 	listener->tls_class = class_of(g, i);
+	if (listener->tls_class == i && !tls_profile_check(listener->rules.profile, why))
+		config_fault(faults, false, config->source.file, config->source.line, "%s", why);
 }
 
 struct generation *generation_new(struct config *config, struct book *book,
@@ -150,7 +153,7 @@ struct generation *generation_new(struct config *config, struct book *book,
 		for (size_t i = 0; i < config->pools.count; i++)
 			make_pool(g, i, faults);
 		for (size_t i = 0; i < config->listeners.count; i++)
-			make_listener(g, i);
+			make_listener(g, i, faults);
 		show_capabilities(g);
 	}
 	if (faults->errors == before)

@@ -11,7 +11,7 @@ struct column {
 
 static const char *const protocols[PROTOCOLS] = { "submission", "imap", "pop3" };
 static const char *const results[METRIC_RESULTS] = { "accepted", "refused", "temporary" };
-static const char *const versions[METRIC_VERSIONS] = { "TLSv1.3", "TLSv1.2" };
+static const char *const versions[METRIC_VERSIONS] = { "TLSv1.3", "TLSv1.2", "TLSv1.1" };
 static const char *const reasons[METRIC_REASONS] = {
 	"plaintext",
 	"injection",
@@ -70,6 +70,11 @@ static const struct family families[] = {
 	  "TLS handshakes with clients.",
 	  METRIC_HANDSHAKES,
 	  { { "version", versions, METRIC_VERSIONS } } },
+	{ "postern_alpn_ignored_total",
+	  "counter",
+	  "Clients with an unknown application protocol that were let through (alpn = \"compat\").",
+	  METRIC_ALPN_IGNORED,
+	  { { "protocol", protocols, PROTOCOLS } } },
 	{ "postern_received_bytes_total",
 	  "counter",
 	  "Octets of payload from clients.",

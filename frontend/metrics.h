@@ -12,7 +12,7 @@
 enum metric_result { METRIC_ACCEPTED, METRIC_REFUSED, METRIC_TEMPORARY, METRIC_RESULTS };
 
 #define METRIC_REASONS  17 /* of `refused`; the last one stands for all others */
-#define METRIC_VERSIONS 2  /* of TLS */
+#define METRIC_VERSIONS 3  /* of TLS */
 
 /* Where each family begins; its places follow in the order of its labels. */
 enum metric {
@@ -22,7 +22,8 @@ enum metric {
 	METRIC_LOGINS = METRIC_SESSIONS_TOTAL + PROTOCOLS,            /* protocol, result */
 	METRIC_REFUSALS = METRIC_LOGINS + PROTOCOLS * METRIC_RESULTS, /* reason */
 	METRIC_HANDSHAKES = METRIC_REFUSALS + METRIC_REASONS,         /* version */
-	METRIC_RECEIVED = METRIC_HANDSHAKES + METRIC_VERSIONS,        /* protocol */
+	METRIC_ALPN_IGNORED = METRIC_HANDSHAKES + METRIC_VERSIONS,    /* protocol */
+	METRIC_RECEIVED = METRIC_ALPN_IGNORED + PROTOCOLS,            /* protocol */
 	METRIC_SENT = METRIC_RECEIVED + PROTOCOLS,                    /* protocol */
 	METRIC_DEATHS = METRIC_SENT + PROTOCOLS, /* kind of child, but the checker */
 	METRIC_LOG_LOST = METRIC_DEATHS + CHILD_CHECKER,

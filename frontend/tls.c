@@ -45,6 +45,7 @@ static struct tls *tls_new(struct tls_context *context, bool server)
 		return NULL;
 	}
 	tls->context = tls_context_keep(context);
+	tls->profile = context->profile;
 	wolfSSL_SetIOReadCtx(tls->ssl, tls);
 	wolfSSL_SetIOWriteCtx(tls->ssl, tls);
 	return tls;
@@ -107,13 +108,12 @@ void tls_free(struct tls *tls)
 	free(tls);
 }
 
-/* In TLS 1.2 the library takes whatever group the client names, whatever it was told to offer. */
+/* A second lock: left alone, the library's server of TLS 1.2 takes whatever group the client names. */
 static bool group_allowed(const struct tls *tls)
 {
 	const char *group = wolfSSL_get_curve_name(tls->ssl);
 
-	return !tls->server || group == NULL || strcmp(group, "X25519") == 0 ||
-	       strcmp(group, "SECP256R1") == 0;
+	return !tls->server || group == NULL || profile_group_named(tls->profile, group) != NULL;
 }
 
 enum gate_call { GATE_HANDSHAKE, GATE_READ, GATE_WRITE, GATE_SHUTDOWN, GATE_FACTS };

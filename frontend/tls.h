@@ -37,6 +37,9 @@ struct tls_server_settings {
 	const struct book_entry *certificate;
 };
 
+/* Whether the library takes all that a profile allows; if not, why. */
+bool tls_profile_check(const struct profile *, char text[256]);
+
 /* NULL, and why in text, when the library does not take it. The private key is not needed for it. */
 struct tls_context *tls_context_server(const struct tls_server_settings *, char text[256]);
 struct tls_context *tls_context_client(const struct config_pool *, char text[256]);

@@ -40,6 +40,9 @@ struct tls {
 	char name[TLS_NAME_MAX + 1]; /* server: the client's SNI; client: the name to verify */
 };
 
+/* tls_profile.c. False: the library does not take it, and why. */
+bool tls_profile_apply(WOLFSSL_CTX *, const struct profile *, bool server, char text[256]);
+
 /* tls_key.c: the library's device that signs; a context is told of it before its chain, of the key after it. 0 or -1. */
 #define TLS_KEY_DEVICE 1
 int tls_key_device_start(void);

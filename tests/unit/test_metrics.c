@@ -62,6 +62,7 @@ static void words_that_nobody_knows_go_to_the_last_place(void **state)
 	assert_int_equal(metrics_refusal("something new"), METRIC_REFUSALS + METRIC_REASONS - 1);
 	assert_int_equal(metrics_handshake("TLSv1.3"), METRIC_HANDSHAKES);
 	assert_int_equal(metrics_handshake("TLSv1.2"), METRIC_HANDSHAKES + 1);
+	assert_int_equal(metrics_handshake("TLSv1.1"), METRIC_HANDSHAKES + 2);
 }
 
 static void the_text_has_every_place_once(void **state)
