@@ -104,6 +104,9 @@ $(out)/obj/%.o: %.c $(out)/flags | needs
 	$(say) "  CC   $<"
 	$(quiet)$(compile) -MMD -MP -c -o $@ $<
 
+# Its client is OpenSSL.
+$(out)/unit/test_tls_ticket: libs += -lssl
+
 $(out)/unit/%: $(out)/obj/tests/unit/%.o $(support_objects) $(library)
 	@mkdir -p $(@D)
 	$(say) "  LINK $@"

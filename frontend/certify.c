@@ -111,7 +111,9 @@ static void judge_by_profiles(struct trial *trial, const struct certificate_judg
 		if (trial->faults.errors > before)
 			continue;
 		context =
-			tls_context_server(&(struct tls_server_settings) { profile, &trial->entry },
+			tls_context_server(&(struct tls_server_settings) { .profile = profile,
+									   .certificate =
+										   &trial->entry },
 					   why);
 		if (context == NULL)
 			certificate_fault(judge, false, "%s", why);

@@ -6,6 +6,7 @@
 #include "frontend/log.h"
 #include "frontend/metrics.h"
 #include "frontend/session_log.h"
+#include "frontend/tls_ticket.h"
 #include "frontend/worker.h"
 #include <string.h>
 
@@ -61,6 +62,8 @@ static struct tls_context *find_context(struct session *s, const struct gate_ver
 	const struct tls_server_settings settings = {
 		.profile = listener->rules.profile,
 		.certificate = &certificate,
+		.ticket_lifetime =
+			g->config->tls.tickets.enabled ? g->config->tls.tickets.rotate : 0,
 	};
 
 	context = contexts_get(g->contexts, listener->tls_class, verdict->entry, &settings, why);
@@ -85,7 +88,11 @@ static enum client_tls_step begin(struct session *s, const struct tls_hello *hel
 	if (context == NULL)
 		return refuse(s, TLS_ALERT_INTERNAL_ERROR, "no_context");
 
-	const struct tls_accept accept = { .sni = hello->sni, .alpn = verdict.alpn };
+	const struct tls_accept accept = {
+		.sni = hello->sni,
+		.alpn = verdict.alpn,
+		.tickets = tls_ticket_offer(hello, verdict.version),
+	};
 
 	if (verdict.alpn_ignored)
 		metrics_add(s->worker->shared, s->worker->start->index,

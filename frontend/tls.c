@@ -58,6 +58,7 @@ struct tls *tls_accept_new(struct tls_context *context, const struct tls_accept 
 	if (tls == NULL)
 		return NULL;
 	snprintf(tls->name, sizeof(tls->name), "%s", accept->sni);
+	tls_ticket_begin(tls, (enum tls_ticket_offer)accept->tickets);
 	/* The library's parameter is not const, and it copies. */
 	if (accept->alpn == NULL ||
 	    wolfSSL_UseALPN(tls->ssl, (char *)(uintptr_t)accept->alpn,
@@ -136,6 +137,7 @@ static void gather_facts(struct tls *tls)
 	tls->facts.resumed = wolfSSL_session_reused(tls->ssl) == 1;
 	tls->facts.bits =
 		(unsigned)wolfSSL_CIPHER_get_bits(wolfSSL_get_current_cipher(tls->ssl), NULL);
+	tls_ticket_end(tls);
 }
 
 /* Nothing of the flight with the wrong group has left the queue yet: an alert goes in its place. */
@@ -148,6 +150,16 @@ static void refuse_group(struct tls *tls)
 	tls->error = ECC_CURVE_ERROR;
 }
 
+static int accept_client(struct tls *tls)
+{
+	int result;
+
+	tls_ticket_enter(tls);
+	result = wolfSSL_accept(tls->ssl);
+	tls_ticket_leave(tls);
+	return result;
+}
+
 /* The one way into the library for a session: what packs idle sessions away will unpack here. */
 static int tls_gate(struct tls *tls, enum gate_call call, void *data, int len)
 {
@@ -155,7 +167,7 @@ static int tls_gate(struct tls *tls, enum gate_call call, void *data, int len)
 
 	switch (call) {
 	case GATE_HANDSHAKE:
-		result = tls->server ? wolfSSL_accept(tls->ssl) : wolfSSL_connect(tls->ssl);
+		result = tls->server ? accept_client(tls) : wolfSSL_connect(tls->ssl);
 		if (!group_allowed(tls)) {
 			refuse_group(tls);
 			return -1;

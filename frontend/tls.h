@@ -2,7 +2,7 @@
  * Invariants: every call into wolfSSL for a session goes through tls_gate() in tls.c, so an idle session may be packed away
  * behind it; the library never sees a socket: it takes from `in` and gives to `out`, which always takes all, so it never
  * reports a blocked write (wolfSSL 5.5.4 loses the error of the second one). TLS 1.2 and 1.3 only, ECDHE and AEAD suites,
- * X25519 then P-256, our preference; no renegotiation, no 0-RTT, no tickets or session cache in this version.
+ * X25519 then P-256, our preference; no renegotiation, no 0-RTT, no session cache; resumption by tickets alone (tls_ticket.h).
  * RFC 8446, 5246, 9325, 8996.
  */
 #ifndef FRONTEND_TLS_H
@@ -35,6 +35,7 @@ void tls_sign_by(const struct tls_signer *); /* copied; NULL: nobody */
 struct tls_server_settings {
 	const struct profile *profile;
 	const struct book_entry *certificate;
+	int ticket_lifetime; /* seconds; 0: sessions are not resumed */
 };
 
 /* Whether the library takes all that a profile allows; if not, why. */
@@ -50,6 +51,7 @@ void tls_context_drop(struct tls_context *); /* NULL is fine */
 struct tls_accept {
 	const char *sni;  /* "": none */
 	const char *alpn; /* the protocol to agree on; NULL: the client named none */
+	int tickets;      /* enum tls_ticket_offer */
 };
 /* Keeps the context until the handshake is over. */
 struct tls *tls_accept_new(struct tls_context *, const struct tls_accept *);
@@ -80,6 +82,9 @@ struct tls_facts {
 	const char *sni; /* of the client, "" when absent */
 	unsigned bits;
 	bool resumed;
+	bool ticket_issued;
+	const char *
+		ticket_refused; /* a word, of one that the client has shown; NULL: it has not, or it was taken */
 };
 void tls_facts(const struct tls *, struct tls_facts *);
 /* In words for the log: "tls_version", "no_common_cipher", "certificate", "not_tls", "handshake"... */

@@ -1,6 +1,6 @@
 /* tls_context - what the library is told once for many sessions: versions, suites, groups, certificate, authorities.
- * Invariants: nothing but what the profile of the listener or pool allows (tls_profile.c); no session cache, no tickets in this version; a certificate is
- * only asked for where it could let somebody in (RFC 8314 4.2). RFC 9325 3 and 4.
+ * Invariants: nothing but what the profile of the listener or pool allows (tls_profile.c); no session cache, tickets where
+ * they are wanted; a certificate is only asked for where it could let somebody in (RFC 8314 4.2). RFC 9325 3 and 4.
  */
 #include "frontend/tls_internal.h"
 #include "frontend/tls_staple.h"
@@ -12,9 +12,11 @@ static void set_common_rules(WOLFSSL_CTX *ctx)
 {
 	wolfSSL_CTX_SetIORecv(ctx, tls_receive);
 	wolfSSL_CTX_SetIOSend(ctx, tls_send);
+	/* Off alone is not off: the library caches sessions that have had a ticket all the same. */
 	wolfSSL_CTX_set_session_cache_mode(ctx, WOLFSSL_SESS_CACHE_OFF);
-	wolfSSL_CTX_NoTicketTLSv12(ctx);
-	wolfSSL_CTX_no_ticket_TLSv13(ctx);
+	wolfSSL_CTX_set_session_cache_mode(ctx, WOLFSSL_SESS_CACHE_NO_INTERNAL);
+	wolfSSL_CTX_set_TicketEncCb(ctx,
+				    NULL); /* it has one of its own, with a key for each context */
 }
 
 /* Without a callback the library would not tell us the name. */
@@ -64,6 +66,8 @@ struct tls_context *tls_context_server(const struct tls_server_settings *setting
 	snprintf(text, 256, "the TLS library does not take the certificate chain");
 	if (!load_chain(context, chain) || !tls_key_device_use(context))
 		goto fail;
+	if (settings->ticket_lifetime > 0)
+		tls_context_tickets(context, settings->ticket_lifetime);
 	snprintf(text, 256, "the TLS library does not take the OCSP response");
 	if (tls_staple_use(context, settings->certificate->staple,
 			   settings->certificate->next_update, settings->certificate->issuer))
@@ -87,6 +91,8 @@ struct tls_context *tls_context_client(const struct config_pool *pool, char text
 	set_common_rules(context->ctx);
 	if (!tls_profile_apply(context->ctx, context->profile, false, text))
 		goto fail;
+	wolfSSL_CTX_NoTicketTLSv12(context->ctx);
+	wolfSSL_CTX_no_ticket_TLSv13(context->ctx);
 	context->verify = pool->verify == VERIFY_CA;
 	wolfSSL_CTX_set_verify(context->ctx,
 			       context->verify ? WOLFSSL_VERIFY_PEER : WOLFSSL_VERIFY_NONE, NULL);

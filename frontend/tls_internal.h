@@ -11,6 +11,7 @@
 
 #include "frontend/public_key.h"
 #include "frontend/tls.h"
+#include "frontend/tls_ticket.h"
 #include <sys/queue.h>
 
 #define TLS_NAME_MAX 255
@@ -25,6 +26,7 @@ struct tls_context {
 	bool verify;               /* of a client: the backend's certificate and name */
 	struct public_key *key;    /* of a server; NULL for a client */
 	struct tls_staple *staple; /* of a server; NULL: nothing to staple */
+	bool tickets;              /* of a server: they may be made */
 	bool listed;               /* of_keys, by tls_key.c */
 	LIST_ENTRY(tls_context) of_keys;
 };
@@ -34,6 +36,8 @@ struct tls {
 	struct tls_context *context; /* until the handshake is over */
 	const struct profile *profile;
 	bool server, verify_address;
+	bool tickets,
+		ticket_opened;   /* of this session: may be made and opened; one has been opened */
 	struct buffer *in, *out; /* only while a call is under way */
 	int error;
 	struct tls_facts facts;
@@ -50,6 +54,12 @@ void tls_key_device_stop(void);
 /* Names the context's key to the library. */
 bool tls_key_device_use(struct tls_context *);
 void tls_key_device_forget(struct tls_context *);
+
+/* tls_ticket.c: when a session begins, around each call of its handshake, and when that is done. */
+void tls_ticket_begin(struct tls *, enum tls_ticket_offer);
+void tls_ticket_enter(const struct tls *);
+void tls_ticket_leave(const struct tls *);
+void tls_ticket_end(struct tls *);
 
 /* tls.c: the library's I/O, on the buffers of the call that is under way. */
 int tls_receive(WOLFSSL *, char *data, int size, void *tls);

@@ -49,7 +49,7 @@ static int device_ecdsa(wc_CryptoInfo *info)
 {
 	const struct ecc_key *key = info->pk.eccsign.key;
 	uint8_t result[KEY_SIGNATURE_MAX];
-	size_t len;
+	size_t len = 0;
 	int done;
 
 	if (key->idLen == 0)
@@ -64,7 +64,7 @@ static int device_rsa(wc_CryptoInfo *info)
 	const RsaKey *key = info->pk.rsa.key;
 	const struct public_key *half = public_half(key->id, key->idLen);
 	uint8_t result[KEY_SIGNATURE_MAX];
-	size_t len;
+	size_t len = 0;
 	int done;
 
 	if (key->idLen == 0)

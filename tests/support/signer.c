@@ -33,7 +33,8 @@ static void must(bool well, const char *why)
 struct tls_context *signer_context(const struct pem_pair *pair, const struct profile *profile)
 {
 	const struct book_entry certificate = { .chain = span_of(pair->chain) };
-	const struct tls_server_settings settings = { profile, &certificate };
+	const struct tls_server_settings settings = { .profile = profile,
+						      .certificate = &certificate };
 	char why[256] = "too many keys";
 	struct tls_context *context;
 

@@ -271,7 +271,8 @@ static void without_the_key_there_is_no_handshake(void **state)
 static void a_chain_that_is_none_makes_no_context(void **state)
 {
 	const struct book_entry certificate = { .chain = span_of("no certificate") };
-	const struct tls_server_settings settings = { profile_find(PROFILE_MODERN), &certificate };
+	const struct tls_server_settings settings = { .profile = profile_find(PROFILE_MODERN),
+						      .certificate = &certificate };
 	char why[256] = "";
 
 	assert_null(tls_context_server(&settings, why));
