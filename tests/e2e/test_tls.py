@@ -262,7 +262,7 @@ def test_an_end_without_close_notify_is_told_apart(front, context, protocol, log
 @pytest.mark.parametrize("first, reason", [
     (b"EHLO client.example.test\r\n", "plaintext"),
     (b"\x15\x03\x01\x00\x02\x02\x28", "alert_received"),    # a client that could not even say hello
-    (b"\x80\x2e\x01\x00\x02\x00\x15\x00\x00\x00\x10", "not_tls"),    # SSLv2
+    (b"\x80\x2e\x01\x00\x02\x00\x15\x00\x00\x00\x10", "tls_version"),    # SSLv2
 ])
 def test_the_log_tells_what_came_in_place_of_a_hello(front, first, reason):
     with clients.Wire(front.port("submission", "implicit")) as wire:
