@@ -32,6 +32,10 @@ static const char *const reasons[METRIC_REASONS] = {
 	"other",
 };
 
+static const char *const tickets[METRIC_TICKET_RESULTS] = {
+	"issued", "resumed", "unknown_key", "foreign", "stale", "unfit",
+};
+
 /* A family with up to two labels; places run through the second one first. */
 struct family {
 	const char *name, *type, *help;
@@ -75,6 +79,11 @@ static const struct family families[] = {
 	  "Clients with an unknown application protocol that were let through (alpn = \"compat\").",
 	  METRIC_ALPN_IGNORED,
 	  { { "protocol", protocols, PROTOCOLS } } },
+	{ "postern_tickets_total",
+	  "counter",
+	  "Session tickets given to clients, and what became of those that they showed.",
+	  METRIC_TICKETS,
+	  { { "result", tickets, METRIC_TICKET_RESULTS } } },
 	{ "postern_received_bytes_total",
 	  "counter",
 	  "Octets of payload from clients.",
@@ -165,6 +174,11 @@ unsigned metrics_refusal(const char *reason)
 unsigned metrics_handshake(const char *version)
 {
 	return METRIC_HANDSHAKES + find(version, versions, METRIC_VERSIONS);
+}
+
+unsigned metrics_ticket(const char *result)
+{
+	return METRIC_TICKETS + find(result, tickets, METRIC_TICKET_RESULTS);
 }
 
 static void print_family(const struct shared *shared, const struct family *family, FILE *out)

@@ -11,8 +11,9 @@
 
 enum metric_result { METRIC_ACCEPTED, METRIC_REFUSED, METRIC_TEMPORARY, METRIC_RESULTS };
 
-#define METRIC_REASONS  17 /* of `refused`; the last one stands for all others */
-#define METRIC_VERSIONS 3  /* of TLS */
+#define METRIC_REASONS        17 /* of `refused`; the last one stands for all others */
+#define METRIC_VERSIONS       3  /* of TLS */
+#define METRIC_TICKET_RESULTS 6
 
 /* Where each family begins; its places follow in the order of its labels. */
 enum metric {
@@ -23,7 +24,8 @@ enum metric {
 	METRIC_REFUSALS = METRIC_LOGINS + PROTOCOLS * METRIC_RESULTS, /* reason */
 	METRIC_HANDSHAKES = METRIC_REFUSALS + METRIC_REASONS,         /* version */
 	METRIC_ALPN_IGNORED = METRIC_HANDSHAKES + METRIC_VERSIONS,    /* protocol */
-	METRIC_RECEIVED = METRIC_ALPN_IGNORED + PROTOCOLS,            /* protocol */
+	METRIC_TICKETS = METRIC_ALPN_IGNORED + PROTOCOLS,             /* result */
+	METRIC_RECEIVED = METRIC_TICKETS + METRIC_TICKET_RESULTS,     /* protocol */
 	METRIC_SENT = METRIC_RECEIVED + PROTOCOLS,                    /* protocol */
 	METRIC_DEATHS = METRIC_SENT + PROTOCOLS, /* kind of child, but the checker */
 	METRIC_LOG_LOST = METRIC_DEATHS + CHILD_CHECKER,
@@ -42,6 +44,7 @@ uint64_t metrics_sum(const struct shared *, unsigned metric);
 /* The places of words: the last one when it is none of them. */
 unsigned metrics_refusal(const char *reason);
 unsigned metrics_handshake(const char *version);
+unsigned metrics_ticket(const char *result);
 
 /* All of them in the text format of Prometheus (version 0.0.4). */
 void metrics_print(const struct shared *, FILE *);

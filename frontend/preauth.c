@@ -19,6 +19,20 @@ static void refuse(struct session *s, const char *reason)
 	session_end(s, reason);
 }
 
+static void count_handshake(const struct session *s)
+{
+	struct shared *shared = s->worker->shared;
+	unsigned column = s->worker->start->index;
+
+	metrics_add(shared, column, metrics_handshake(s->tls.version), 1);
+	if (s->tls.ticket_issued)
+		metrics_add(shared, column, metrics_ticket("issued"), 1);
+	if (s->tls.resumed)
+		metrics_add(shared, column, metrics_ticket("resumed"), 1);
+	else if (s->tls.ticket_refused != NULL)
+		metrics_add(shared, column, metrics_ticket(s->tls.ticket_refused), 1);
+}
+
 static bool tls_stands(struct session *s)
 {
 	bool greet = s->dialogue == NULL;
@@ -27,8 +41,7 @@ static bool tls_stands(struct session *s)
 
 	tls_facts(s->client.tls, &s->tls);
 	s->tls.sni = NULL;
-	metrics_add(s->worker->shared, s->worker->start->index, metrics_handshake(s->tls.version),
-		    1);
+	count_handshake(s);
 	if (greet)
 		s->dialogue = calloc(1, sizeof(*s->dialogue));
 	if (s->dialogue == NULL) {

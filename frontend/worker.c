@@ -192,6 +192,7 @@ static void commit(struct worker *w, uint32_t number)
 	w->session_cap = sessions_for(w->descriptors, config->listeners.count);
 	log_set_level(config->log.level);
 	auth_client_set_timeout(w->auth, config->limits.auth_timeout);
+	worker_tickets_configure(&w->tickets, config);
 	name_listeners(w->serving);
 	if (!ev_is_active(&w->accept_pause))
 		listener_set_start(w->serving);
@@ -359,6 +360,7 @@ static void keeper_message(struct worker *w, bool up, unsigned incarnation, int 
 	} else if (nfds == 1) {
 		keeper_client_up(&w->keeper, incarnation, fds[0]);
 		fds[0] = -1;
+		worker_tickets_ask(&w->tickets);
 	}
 }
 
@@ -469,6 +471,7 @@ static void init(struct worker *w, const struct child_start *start, struct ev_lo
 	session_table_init(&w->sessions);
 	monitor_link_init(&w->monitor);
 	keeper_client_init(&w->keeper, keeper_stuck, w);
+	worker_tickets_init(&w->tickets, loop, &w->keeper);
 	TAILQ_INIT(&w->resumed);
 	ev_timer_init(&w->drain_timer, drain_time_over, 0, 0);
 	ev_timer_init(&w->accept_pause, accept_again, 0, 0);
@@ -488,6 +491,7 @@ static void cleanup(struct worker *w)
 	listener_set_free(w->serving);
 	offer(w, 0, NULL);
 	auth_client_free(w->auth);
+	worker_tickets_cleanup(&w->tickets);
 	keeper_client_cleanup(&w->keeper);
 	monitor_link_cleanup(&w->monitor);
 	channel_cleanup(&w->supervisor);

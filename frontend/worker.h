@@ -12,6 +12,7 @@
 #include "frontend/monitor_link.h"
 #include "frontend/session_table.h"
 #include "frontend/shared.h"
+#include "frontend/worker_tickets.h"
 
 struct listener_set;
 
@@ -27,6 +28,7 @@ struct worker {
 		struct book *book;
 	} offered; /* what came before the PREPARE of that generation */
 	struct auth_client *auth;
+	struct worker_tickets tickets;
 	struct monitor_link monitor;
 	struct keeper_client keeper;
 	struct shared *shared;
