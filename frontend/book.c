@@ -259,8 +259,11 @@ void book_entry(const struct book *book, uint32_t index, struct book_entry *out)
 
 const char *book_next_name(const struct book_entry *entry, const char *last)
 {
-	const char *next = last == NULL ? entry->names.data : last + strlen(last) + 1;
+	const char *next;
 
+	if (entry->names.len == 0)
+		return NULL;
+	next = last == NULL ? entry->names.data : last + strlen(last) + 1;
 	return next < entry->names.data + entry->names.len ? next : NULL;
 }
 

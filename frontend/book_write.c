@@ -28,32 +28,26 @@ struct book_writer {
 	bool failed;
 };
 
-/* `count` more rows at the end, or NULL. */
-static void *table_add(struct book_writer *writer, struct table *table, const void *rows,
-		       size_t count)
+static void table_add(struct book_writer *writer, struct table *table, const void *rows,
+		      size_t count)
 {
-	void *at;
-
-	if (writer->failed || count > BOOK_SIZE_MAX) {
+	if (count > BOOK_SIZE_MAX)
 		writer->failed = true;
-		return NULL;
-	}
+	if (writer->failed || count == 0)
+		return;
 	if (count > table->room - table->count) {
 		size_t room = (table->count + count) * 2;
 		char *data = reallocarray(table->data, room, table->width);
 
 		if (data == NULL) {
 			writer->failed = true;
-			return NULL;
+			return;
 		}
 		table->data = data;
 		table->room = room;
 	}
-	at = table->data + table->count * table->width;
-	if (count > 0)
-		memcpy(at, rows, count * table->width);
+	memcpy(table->data + table->count * table->width, rows, count * table->width);
 	table->count += count;
-	return at;
 }
 
 struct book_writer *book_writer_new(void)
