@@ -278,11 +278,20 @@ static void on_retry(struct ev_loop *loop, ev_timer *timer, int events)
 	begin(renewal);
 }
 
-static void on_day(struct ev_loop *loop, ev_timer *timer, int events)
+/* Now, and from then on once a day. */
+static void tell_expiring(struct renewal *renewal)
 {
-	const struct renewal *renewal = timer->data;
+	struct ev_loop *loop = renewal->children->loop;
 
 	certificate_log_expiring(*renewal->certificates, (int64_t)ev_now(loop));
+	ev_timer_stop(loop, &renewal->daily);
+	ev_timer_set(&renewal->daily, DAY, 0);
+	ev_timer_start(loop, &renewal->daily);
+}
+
+static void on_day(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	tell_expiring(timer->data);
 }
 
 /* ---- life ---- */
@@ -291,7 +300,7 @@ void renewal_init(struct renewal *renewal)
 {
 	ev_init(&renewal->deadline, on_deadline);
 	ev_init(&renewal->retry, on_retry);
-	ev_timer_init(&renewal->daily, on_day, 0, DAY);
+	ev_init(&renewal->daily, on_day);
 	renewal->deadline.data = renewal->retry.data = renewal->daily.data = renewal;
 }
 
@@ -301,7 +310,7 @@ void renewal_start(struct renewal *renewal)
 
 	renewal->watch = certificate_watch_new(loop, on_change, renewal);
 	certificate_watch_update(renewal->watch, *renewal->certificates, NULL);
-	ev_timer_start(loop, &renewal->daily);
+	tell_expiring(renewal);
 }
 
 void renewal_end(struct renewal *renewal)
@@ -323,6 +332,7 @@ void renewal_resume(struct renewal *renewal)
 	if (renewal->watch == NULL)
 		return;
 	certificate_watch_update(renewal->watch, *renewal->certificates, NULL);
+	tell_expiring(renewal);
 	if (renewal->again)
 		begin(renewal);
 }

@@ -91,7 +91,7 @@ def test_workers_and_the_keeper_are_filtered(house, kind):
 @AS_ROOT
 @UNWRAPPED
 @pytest.mark.parametrize("kind, wanted", [
-    ("supervisor", {"nothing", "socket", "pipe", "event loop", "shared counters", "own program"}),
+    ("supervisor", {"nothing", "socket", "pipe", "event loop", "shared counters", "own program", "watched files", "certificates"}),
     ("worker", {"nothing", "socket", "pipe", "event loop", "shared counters"}),
     ("auth", {"nothing", "socket", "pipe", "event loop"}),
     ("keeper", {"nothing", "socket", "pipe", "event loop"}),

@@ -9,6 +9,8 @@ _KINDS = (
     (r"pipe:", "pipe"),
     (r"anon_inode:\[eventpoll\]", "event loop"),
     (r"anon_inode:\[(eventfd|signalfd|timerfd)\]", "event loop"),
+    (r"anon_inode:inotify", "watched files"),
+    (r"/memfd:postern-book", "certificates"),
     (r"/memfd:", "shared counters"),
     (r".*/postern( \(deleted\))?$", "own program"),
 )
