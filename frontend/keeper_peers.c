@@ -75,11 +75,11 @@ static bool serve_one(struct peer *peer)
 	}
 	answer = answer_to(peer, &request, output);
 	len = keeper_answer_encode(packet, &answer);
-	/* a worker that does not read its answers has its own to blame */
+	/* a worker that does not read its answers does without */
 	got = send(peer->fd, packet, len, MSG_NOSIGNAL | MSG_DONTWAIT);
 	explicit_bzero(packet, sizeof(packet));
 	explicit_bzero(output, sizeof(output));
-	return got == (ssize_t)len;
+	return got == (ssize_t)len || errno == EAGAIN;
 }
 
 static void *serve(void *arg)

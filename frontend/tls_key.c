@@ -1,5 +1,5 @@
 /* tls_key - the library's private-key device: it asks here, the key signs elsewhere.
- * Invariants: the library never holds a private key, only the name of one; it is never given a decryption.
+ * Invariants: the library never holds a private key, only the name of one; it is never asked for a decryption.
  */
 #include "frontend/tls_internal.h"
 #include <wolfssl/wolfcrypt/cryptocb.h>
@@ -109,6 +109,27 @@ static int device_callback(int id, wc_CryptoInfo *info, void *unused)
 	return CRYPTOCB_UNAVAILABLE;
 }
 
+/* The library has no device for Ed25519 keys of others, but it asks here when a context has a certificate and no key. `in` is the message:
+ * of TLS 1.3 the text of a CertificateVerify; of TLS 1.2, where the gate does not choose such a certificate, what the keeper refuses. */
+static int sign_ed25519(WOLFSSL *ssl, const unsigned char *in, unsigned len, unsigned char *out,
+			unsigned *out_len, const unsigned char *unused_key, unsigned unused_len,
+			void *unused)
+{
+	const WOLFSSL_CTX *ctx = wolfSSL_get_SSL_CTX(ssl);
+	const struct tls_context *context;
+	uint8_t result[KEY_SIGNATURE_MAX];
+	size_t result_len;
+	int done = -1;
+
+	LIST_FOREACH (context, &keys, of_keys)
+		if (context->ctx == ctx)
+			break;
+	if (context != NULL)
+		done = sign(public_key_id(context->key), KEY_ID_LEN, KEY_SIGN_ED25519, in, len,
+			    result, &result_len);
+	return done == 0 ? device_result(done, result, result_len, out, out_len) : WC_HW_E;
+}
+
 int tls_key_device_start(void)
 {
 	return wc_CryptoCb_RegisterDevice(TLS_KEY_DEVICE, device_callback, NULL) == 0 ? 0 : -1;
@@ -119,10 +140,19 @@ void tls_key_device_stop(void)
 	wc_CryptoCb_UnRegisterDevice(TLS_KEY_DEVICE);
 }
 
+static bool name_key(struct tls_context *context)
+{
+	if (public_key_type(context->key) == KEY_ED25519) {
+		wolfSSL_CTX_SetEd25519SignCb(context->ctx, sign_ed25519);
+		return true;
+	}
+	return wolfSSL_CTX_use_PrivateKey_Id(context->ctx, public_key_id(context->key), KEY_ID_LEN,
+					     TLS_KEY_DEVICE) == WOLFSSL_SUCCESS;
+}
+
 bool tls_key_device_use(struct tls_context *context)
 {
-	if (wolfSSL_CTX_use_PrivateKey_Id(context->ctx, public_key_id(context->key), KEY_ID_LEN,
-					  TLS_KEY_DEVICE) != WOLFSSL_SUCCESS)
+	if (!name_key(context))
 		return false;
 	LIST_INSERT_HEAD(&keys, context, of_keys);
 	context->listed = true;

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 _KEYS = {
     "ec": ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-pkeyopt", "ec_param_enc:named_curve"],
     "rsa": ["-newkey", "rsa:2048"],
+    "ed25519": ["-newkey", "ed25519"],
 }
 
 
