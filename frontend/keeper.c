@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <sysexits.h>
 
+#define RETRY_INTERVAL 2. /* seconds */
+
 struct keeper {
 	struct ev_loop *loop;
 	struct channel supervisor;
@@ -27,6 +29,7 @@ struct keeper {
 	struct keeper_task prepared; /* with config NULL: nothing is */
 	struct keeper_task force;    /* likewise: never committed */
 	ev_timer expiry;             /* of keys that leave */
+	ev_timer retry;              /* of keys that are missing */
 	bool confined, draining, ended;
 	int status;
 };
@@ -63,6 +66,16 @@ static void on_expiry(struct ev_loop *loop, ev_timer *timer, int events)
 	expire(timer->data);
 }
 
+static bool is_complete(struct keeper *keeper)
+{
+	const struct book *book = keeper->force.book;
+
+	for (uint32_t i = 0; book && i < book_key_count(book); i++)
+		if (!keeper_keys_has(keeper->keys, book_key(book, i)))
+			return false;
+	return true;
+}
+
 static void follow(struct keeper *keeper)
 {
 	if (keeper->force.book == NULL)
@@ -70,6 +83,25 @@ static void follow(struct keeper *keeper)
 	if (!keeper_keys_follow(keeper->keys, keeper->force.book, ev_now(keeper->loop)))
 		keeper_fail(keeper, "out of memory");
 	expire(keeper);
+	if (!is_complete(keeper))
+		ev_timer_again(keeper->loop, &keeper->retry);
+}
+
+/* A file that could not be read a moment ago may be the same as ever now, so no renewal tells of it. */
+static void on_retry(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct keeper *keeper = timer->data;
+	struct keeper_task task = { .generation = keeper->force.generation, .again = true };
+
+	if (is_complete(keeper)) {
+		ev_timer_stop(loop, timer);
+		return;
+	}
+	if (!keeper_fetch_is_idle(keeper->fetch))
+		return;
+	task.book = book_keep(keeper->force.book);
+	if (!keeper_fetch_add(keeper->fetch, &task))
+		keeper_fail(keeper, "out of memory");
 }
 
 /* ---- configurations and books ---- */
@@ -114,6 +146,10 @@ static void fetched(void *owner, struct keeper_task *task)
 	const struct config_faults none = { 0 };
 	uint32_t generation = task->generation;
 
+	if (task->again) {
+		follow(keeper);
+		return;
+	}
 	if (task->config != NULL) {
 		move_task(&keeper->prepared, task);
 	} else if (keeper->prepared.config && keeper->prepared.generation == generation) {
@@ -297,7 +333,9 @@ static bool start_up(struct keeper *keeper, const struct child_start *start)
 		keeper_peers_new(keeper->loop, keeper->keys, keeper->tickets, emptied, keeper);
 	keeper->fetch = keeper_fetch_new(&keeper->supervisor, keeper->keys, fetched, keeper);
 	ev_init(&keeper->expiry, on_expiry);
-	keeper->expiry.data = keeper;
+	ev_init(&keeper->retry, on_retry);
+	keeper->retry.repeat = RETRY_INTERVAL;
+	keeper->expiry.data = keeper->retry.data = keeper;
 	return keeper->peers && keeper->fetch &&
 	       channel_init(&keeper->supervisor, keeper->loop, start->channel, CONTROL_MESSAGE_MAX,
 			    CONTROL_QUEUE_MAX, &handlers, keeper) == 0;
@@ -316,6 +354,7 @@ static void clean_up(struct keeper *keeper)
 	if (keeper->loop == NULL)
 		return;
 	ev_timer_stop(keeper->loop, &keeper->expiry);
+	ev_timer_stop(keeper->loop, &keeper->retry);
 	ev_loop_destroy(keeper->loop);
 }
 

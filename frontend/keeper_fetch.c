@@ -139,6 +139,11 @@ static struct job *find_prepare(const struct keeper_fetch *fetch, uint32_t gener
 	return job;
 }
 
+bool keeper_fetch_is_idle(const struct keeper_fetch *fetch)
+{
+	return STAILQ_EMPTY(&fetch->jobs);
+}
+
 bool keeper_fetch_prepares(const struct keeper_fetch *fetch, uint32_t generation)
 {
 	return find_prepare(fetch, generation) != NULL;
@@ -244,7 +249,7 @@ bool keeper_fetch_files(struct keeper_fetch *fetch, struct message_reader *messa
 		return false;
 	}
 	book_entry(job->task.book, files.index, &entry);
-	if (!job->aborted && !key_take(fetch, &entry, &files, why))
+	if (!job->aborted && !key_take(fetch, &entry, &files, why) && !job->task.again)
 		log_missing(&entry, why);
 	certificate_files_close(&files);
 	return go_on(fetch);

@@ -17,6 +17,7 @@ struct keeper_task {
 	uint32_t generation;
 	struct book *book;     /* NULL: there is none */
 	struct config *config; /* of PREPARE; NULL: the book alone, for what is in force */
+	bool again; /* the book has been done with and keys of it are missing: nobody is told */
 };
 
 /* done: the keys are there as far as they can be; it takes book and configuration. NULL without memory. */
@@ -28,6 +29,7 @@ void keeper_fetch_free(struct keeper_fetch *); /* NULL is fine */
 bool keeper_fetch_add(struct keeper_fetch *, const struct keeper_task *);
 /* The PREPARE of that generation that waits or is under way is not wanted any more: it is dropped when it is done. */
 void keeper_fetch_abort(struct keeper_fetch *, uint32_t generation);
+bool keeper_fetch_is_idle(const struct keeper_fetch *);
 bool keeper_fetch_prepares(const struct keeper_fetch *, uint32_t generation);
 /* CONTROL_FILES. False: malformed, or not asked for, or the channel is full. */
 bool keeper_fetch_files(struct keeper_fetch *, struct message_reader *, int *fds, size_t nfds);

@@ -17,7 +17,7 @@ from support.postern import ROOT, Backend, Configuration, Listener, Postern, com
 COMMON = {"time", "level", "event", "session"}
 
 # What only a fault within can bring about is brought about in a unit test.
-IN_UNIT_TESTS = {"bug": "tests/unit/test_worker.c", "key_missing": "tests/unit/test_keeper.c", "signature_refused": "tests/unit/test_keeper.c"}
+IN_UNIT_TESTS = {"bug": "tests/unit/test_worker.c"}
 
 
 def table():

@@ -403,6 +403,24 @@ static void a_key_that_is_missing_or_wrong_comes_with_the_next_book(void **state
 	assert_int_equal(sign_with(&many[1]), 0);
 }
 
+static void a_key_that_is_missing_is_asked_for_again(void **state)
+{
+	const struct play_certificate *certificates[] = { &ec };
+
+	say_book(1, certificates, 1);
+	say_prepare(1);
+	wait_for_ready();
+	commit(1);
+	worker_comes();
+	assert_int_equal(sign_with(&ec), -1);
+	files_of[0] = ec.pair.key;
+	wait_for(&want_count, 2);
+	say_book(1, certificates, 1); /* answered when the key is there */
+	wait_for_ready();
+	assert_int_equal(sign_with(&ec), 0);
+	assert_int_equal(want_count, 2);
+}
+
 static void each_book_is_answered_and_the_one_before_still_served(void **state)
 {
 	const struct play_certificate *before[] = { &ec }, *after[] = { &many[0] };
@@ -518,6 +536,7 @@ int main(void)
 		CASE(a_worker_of_the_same_index_takes_the_place),
 		CASE(keys_are_asked_for_a_few_at_a_time),
 		CASE(a_key_that_is_missing_or_wrong_comes_with_the_next_book),
+		CASE(a_key_that_is_missing_is_asked_for_again),
 		CASE(each_book_is_answered_and_the_one_before_still_served),
 		CASE(a_reload_may_be_taken_back_and_another_follow),
 		CASE(it_ends_with_its_supervisor),
