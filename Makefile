@@ -72,9 +72,11 @@ unit_programs	= $(unit_sources:tests/unit/%.c=$(out)/unit/%)
 fuzz_sources	= $(wildcard tests/fuzz/fuzz_*.c)
 fuzz_programs	= $(fuzz_sources:tests/fuzz/%.c=$(out)/%)
 fuzz_runs	= $(fuzz_sources:tests/fuzz/%.c=run-%)
+bench_sources	= $(wildcard tests/bench/*.c)
+bench_programs	= $(bench_sources:tests/bench/%.c=$(out)/bench/%)
 support_sources	= $(wildcard tests/support/*.c)
 support_objects	= $(support_sources:%.c=$(out)/obj/%.o)
-test_sources	= $(wildcard tests/unit/*.c) $(fuzz_sources) $(support_sources)
+test_sources	= $(wildcard tests/unit/*.c) $(fuzz_sources) $(bench_sources) $(support_sources)
 all_text	= $(sources) $(test_sources) $(wildcard frontend/*.h auth/*.h protocols/*.h tests/*/*.h)
 
 FUZZ_SECONDS	?= 60
@@ -106,6 +108,11 @@ $(out)/obj/%.o: %.c $(out)/flags | needs
 
 # Its client is OpenSSL.
 $(out)/unit/test_tls_ticket: libs += -lssl
+
+$(out)/bench/%: $(out)/obj/tests/bench/%.o $(library)
+	@mkdir -p $(@D)
+	$(say) "  LINK $@"
+	$(quiet)$(link) -o $@ $^ $(libs)
 
 $(out)/unit/%: $(out)/obj/tests/unit/%.o $(support_objects) $(library)
 	@mkdir -p $(@D)
@@ -224,7 +231,7 @@ build/conf.d/cert.pem: $(wildcard conf.d/*.conf)
 		-keyout key.pem -out cert.pem 2>/dev/null
 	@echo "build/conf.d is ready: build/postern -c build/conf.d -t"
 
-bench: $(out)/postern
+bench: $(out)/postern $(bench_programs)
 	@for program in $(wildcard tests/bench/bench_*.py); do \
 		echo "== $$program"; POSTERN=$(abspath $(out)/postern) $(PYTHON) -B $$program || exit 1; \
 	done
