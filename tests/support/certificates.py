@@ -8,6 +8,8 @@ _KEYS = {
     "ec": ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-pkeyopt", "ec_param_enc:named_curve"],
     "rsa": ["-newkey", "rsa:2048"],
     "ed25519": ["-newkey", "ed25519"],
+    "rsa-1024": ["-newkey", "rsa:1024"],
+    "rsa-3072": ["-newkey", "rsa:3072"],
 }
 
 
@@ -76,7 +78,7 @@ def make_certificate(folder, ca, names, key="ec", days=1):
     extensions = _write(
         stem + ".ext",
         f"basicConstraints = CA:FALSE\nsubjectAltName = {','.join(map(_alternative, names))}\n"
-        "keyUsage = critical, digitalSignature" + (", keyEncipherment" if key == "rsa" else "") + "\n"
+        "keyUsage = critical, digitalSignature" + (", keyEncipherment" if key.startswith("rsa") else "") + "\n"
         "extendedKeyUsage = serverAuth\nsubjectKeyIdentifier = hash\nauthorityKeyIdentifier = keyid\n",
     )
     _openssl("req", "-new", "-nodes", "-sha256", *_KEYS[key], "-config", settings, "-keyout", stem + ".key",

@@ -57,6 +57,7 @@ class Listener:
     tls: str
     address: str = "127.0.0.1"
     port: int = 0
+    extra: str = ""    # libconfig text within the listener
 
 
 def all_listeners(addresses=("127.0.0.1",)):
@@ -94,7 +95,7 @@ class Backend:
 class Configuration:
     """The usual configuration as libconfig text: give what a test is about, leave the rest."""
 
-    certificate: object
+    certificate: object    # or several
     backends: list
     listeners: list = field(default_factory=all_listeners)
     hostname: str = "mail.example.test"
@@ -105,17 +106,20 @@ class Configuration:
     monitor: str = "interval = 0;"    # nobody but a login comes to the servers, unless a test is about that
     log: str = 'target = "stderr"; format = "logfmt"; level = "info";'
     top: str = ""
+    tls: str = ""    # within tls, behind the certificates
 
     def text(self):
+        chosen = self.certificate if isinstance(self.certificate, (list, tuple)) else [self.certificate]
+        certificates = ", ".join(f"{{ chain = {quote(one.chain)}; key = {quote(one.key)}; }}" for one in chosen)
         listeners = ",\n".join(f"  {{ protocol = {quote(one.protocol)}; address = {quote(one.address)}; port = {one.port}; "
-                               f"tls = {quote(one.tls)}; }}" for one in self.listeners)
+                               f"tls = {quote(one.tls)}; {one.extra} }}" for one in self.listeners)
         backends = ",\n".join(one.text() for one in self.backends)
         routes = " ".join(f"{one.protocol} = {quote(one.pool())};" for one in self.backends)
         return f"""hostname = {quote(self.hostname)};
 workers = {self.workers};
 {_WITHOUT_FILTER if "seccomp" not in self.top else ""}
 {self.top}
-tls: {{ certificates = ( {{ chain = {quote(self.certificate.chain)}; key = {quote(self.certificate.key)}; }} ); }};
+tls: {{ certificates = ( {certificates} ); {self.tls} }};
 listeners = (
 {listeners}
 );
