@@ -178,18 +178,50 @@ static bool read_kind(struct certificate *certificate, char why[256])
 	return key_parts_spki_hash(key, certificate->spki);
 }
 
-/* Any other kind of text between them is passed over. */
+/* Keeps the octets as they are in the file, since clients verify those. False without memory only. */
+static bool add_certificate(struct certificate *certificate, X509 *x509, const uint8_t *der,
+			    size_t len)
+{
+	size_t i = certificate->count++;
+
+	certificate->chain[i] = x509;
+	if (PEM_write_bio(certificate->pem, PEM_STRING_X509, "", der, (long)len) <= 0)
+		return false;
+	if (i == 0) {
+		certificate->issuer_at = BIO_pending(certificate->pem);
+		certificate->der = OPENSSL_memdup(der, len);
+		certificate->der_len = len;
+	}
+	if (i == 1)
+		certificate->issuer_end = BIO_pending(certificate->pem);
+	return certificate->der != NULL;
+}
+
+/* Any other kind of text before it is passed over. False: there is no more, or it cannot be read. */
+static bool read_one(struct certificate *certificate, BIO *bio)
+{
+	unsigned char *der = NULL;
+	const unsigned char *end;
+	long len;
+	X509 *x509;
+	bool done;
+
+	if (PEM_bytes_read_bio(&der, &len, NULL, PEM_STRING_X509, bio, key_parts_no_pass_phrase,
+			       NULL) != 1)
+		return false;
+	end = der;
+	x509 = d2i_X509(NULL, &end, len);
+	done = x509 != NULL && add_certificate(certificate, x509, der, (size_t)(end - der));
+	OPENSSL_free(der);
+	return done;
+}
+
 static bool read_chain(struct certificate *certificate, BIO *bio, char why[256])
 {
 	size_t *count = &certificate->count;
 
-	while (*count <= CERTIFICATE_CHAIN_MAX) {
-		X509 *next = PEM_read_bio_X509(bio, NULL, key_parts_no_pass_phrase, NULL);
-
-		if (next == NULL)
-			break;
-		certificate->chain[(*count)++] = next;
-	}
+	while (*count <= CERTIFICATE_CHAIN_MAX && read_one(certificate, bio))
+		continue;
 	if (*count > CERTIFICATE_CHAIN_MAX)
 		snprintf(why, 256, "it holds more than %d certificates", CERTIFICATE_CHAIN_MAX);
 	else if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
@@ -201,35 +233,16 @@ static bool read_chain(struct certificate *certificate, BIO *bio, char why[256])
 	return false;
 }
 
-static bool write_chain(struct certificate *certificate)
-{
-	BIO *bio = certificate->pem = BIO_new(BIO_s_mem());
-
-	for (size_t i = 0; bio != NULL && i < certificate->count; i++) {
-		if (PEM_write_bio_X509(bio, certificate->chain[i]) != 1)
-			return false;
-		if (i == 0)
-			certificate->issuer_at = BIO_pending(bio);
-		if (i == 1)
-			certificate->issuer_end = BIO_pending(bio);
-	}
-	return bio != NULL;
-}
-
 static bool read_facts(struct certificate *certificate)
 {
 	X509 *leaf = certificate->chain[0];
-	int len = i2d_X509(leaf, &certificate->der);
 
-	if (len <= 0)
-		return false;
-	certificate->der_len = (size_t)len;
 	certificate->must_staple = has_must_staple(leaf);
 	certificate->not_before = certificate_time(X509_get0_notBefore(leaf));
 	certificate->not_after = certificate_time(X509_get0_notAfter(leaf));
 	return key_digest(BOOK_ID_LEN, certificate->der, certificate->der_len,
 			  certificate->fingerprint) &&
-	       write_chain(certificate) && read_names(certificate) && read_responder(certificate);
+	       read_names(certificate) && read_responder(certificate);
 }
 
 struct certificate *certificate_read(const void *pem, size_t len, char why[256])
@@ -240,7 +253,10 @@ struct certificate *certificate_read(const void *pem, size_t len, char why[256])
 
 	snprintf(why, 256, "out of memory");
 	ERR_clear_error();
-	if (certificate != NULL && bio != NULL && read_chain(certificate, bio, why)) {
+	if (certificate != NULL)
+		certificate->pem = BIO_new(BIO_s_mem());
+	if (certificate != NULL && certificate->pem != NULL && bio != NULL &&
+	    read_chain(certificate, bio, why)) {
 		snprintf(why, 256, "the certificate cannot be read");
 		done = read_kind(certificate, why) && read_facts(certificate);
 	}

@@ -1,5 +1,5 @@
 /* certificate - a chain from a file: what it says, whether a client can be shown it, and whether an OCSP response belongs to it.
- * Invariants: nothing here opens a file of the configuration or holds a private key beyond a call; what is handed on is written anew from
+ * Invariants: nothing here opens a file of the configuration or holds a private key beyond a call; what is handed on is made of nothing but
  * the certificates that were read, so nothing else that the file holds (a key, too) gets out.
  * RFC 5280, 6125 6.4.4, 6960, 7633; RFC 8446 4.4.2 on the order of a chain.
  */

@@ -24,6 +24,7 @@ struct certify {
 	int64_t now;
 	uint32_t asked, added; /* items below were asked for, if they need it; are in the book */
 	uint32_t waiting;
+	uint32_t *by_place, places; /* of a renewal: see sort_old() */
 	struct certify_refusal *refusals;
 	size_t refused;
 	bool failed; /* no memory */
@@ -52,14 +53,58 @@ static bool is_same(const struct certify *certify, const struct certificate_item
 	return certify->list->mode == CERTIFICATE_RENEWAL || (entry.flags & BOOK_BAD) == 0;
 }
 
-/* The entry that an item had: of the same set and chain. */
+static int compare_places(uint32_t set, const char *path, const struct book_entry *entry)
+{
+	if (set != entry->set)
+		return set < entry->set ? -1 : 1;
+	return strcmp(path, entry->path);
+}
+
+static int compare_old(const void *a, const void *b, void *book)
+{
+	struct book_entry x, y;
+
+	book_entry(book, *(const uint32_t *)a, &x);
+	book_entry(book, *(const uint32_t *)b, &y);
+	return compare_places(x.set, x.path, &y);
+}
+
+/* The old entries in the order of set and path: a renewal of thousands looks for thousands. */
+static bool sort_old(struct certify *certify)
+{
+	uint32_t count = certify->old != NULL ? book_count(certify->old) : 0;
+
+	if (certify->list->mode != CERTIFICATE_RENEWAL || count == 0)
+		return true;
+	certify->by_place = reallocarray(NULL, count, sizeof(*certify->by_place));
+	if (certify->by_place == NULL)
+		return false;
+	for (uint32_t i = 0; i < count; i++)
+		certify->by_place[i] = i;
+	qsort_r(certify->by_place, count, sizeof(*certify->by_place), compare_old,
+		(void *)(uintptr_t)certify->old);
+	certify->places = count;
+	return true;
+}
+
+/* Of a renewal: the entry that an item had, of the same set and chain. */
 static bool find_old(const struct certify *certify, const struct certificate_item *item,
 		     struct book_entry *out)
 {
-	for (uint32_t i = 0; certify->old != NULL && i < book_count(certify->old); i++) {
-		book_entry(certify->old, i, out);
-		if (out->set == item->set && strcmp(out->path, item->chain) == 0)
+	uint32_t low = 0, high = certify->places;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		int order;
+
+		book_entry(certify->old, certify->by_place[middle], out);
+		order = compare_places(item->set, item->chain, out);
+		if (order == 0)
 			return true;
+		if (order < 0)
+			high = middle;
+		else
+			low = middle + 1;
 	}
 	return false;
 }
@@ -150,7 +195,7 @@ static bool judge_staple(struct trial *trial, const void *der, size_t len, char 
 	return true;
 }
 
-/* While a new response cannot be used, the one before may still do. */
+/* Of a renewal: while a new response cannot be used, the one before may still do. */
 static void keep_old_staple(struct trial *trial)
 {
 	struct book_entry old;
@@ -347,7 +392,7 @@ static void add_tried(struct certify *certify, struct trial *trial)
 		refuse(certify, certify->added, &trial->faults);
 	else
 		pass_on(certify, &trial->faults);
-	if (certify->list->mode != CERTIFICATE_RENEWAL || !find_old(certify, trial->item, &old))
+	if (!find_old(certify, trial->item, &old))
 		old = (struct book_entry) { .flags = BOOK_BAD };
 	add(certify, &old);
 }
@@ -403,8 +448,8 @@ struct certify *certify_new(const struct config *config, const struct certificat
 		.writer = book_writer_new(),
 		.now = time(NULL),
 	};
-	if (certify->writer == NULL) {
-		free(certify);
+	if (certify->writer == NULL || !sort_old(certify)) {
+		certify_free(certify);
 		return NULL;
 	}
 	add_same(certify);
@@ -418,6 +463,7 @@ void certify_free(struct certify *certify)
 	for (size_t i = 0; i < certify->refused; i++)
 		free(certify->refusals[i].why);
 	free(certify->refusals);
+	free(certify->by_place);
 	book_writer_free(certify->writer);
 	free(certify);
 }
@@ -447,8 +493,7 @@ bool certify_take(struct certify *certify, struct certificate_files *files)
 		read_chain(&trial, files);
 		read_key(&trial, files);
 		read_staple(&trial, files);
-		if (certify->list->mode == CERTIFICATE_RENEWAL)
-			keep_old_staple(&trial);
+		keep_old_staple(&trial);
 		warn_of_must_staple(&trial);
 		add_tried(certify, &trial);
 		trial_end(&trial);

@@ -2,6 +2,7 @@
 #include "frontend/certificate.h"
 #include "frontend/key.h"
 #include "tests/support/chain.h"
+#include <openssl/pem.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -175,6 +176,34 @@ static void nothing_but_the_certificates_gets_out_of_a_file(void **state)
 	free(both);
 	free(key);
 	free(chain);
+}
+
+/* Clients verify the signature over what they are sent, so nothing may be put in better form. */
+static void the_octets_stay_as_they_are_in_the_file(void **state)
+{
+	char *pem = made_chain(leaf, NULL), *odd_pem;
+	struct certificate *certificate = read_text(pem);
+	struct book_entry entry = { 0 };
+	uint8_t odd[2048] = { 0x30, 0x83, 0 }; /* a longer form of the first length than DER has */
+	BIO *bio = BIO_new(BIO_s_mem());
+	size_t len;
+
+	certificate_describe(certificate, &entry);
+	len = entry.leaf.len;
+	assert_memory_equal(entry.leaf.data, "\x30\x82", 2);
+	memcpy(odd + 3, entry.leaf.data + 2, len - 2);
+	certificate_free(certificate);
+	assert_true(PEM_write_bio(bio, "CERTIFICATE", "", odd, (long)len + 1) > 0);
+	len = (size_t)BIO_get_mem_data(bio, &odd_pem);
+	certificate = certificate_read(odd_pem, len, (char[256]) { "" });
+	assert_non_null(certificate);
+	certificate_describe(certificate, &entry);
+	assert_int_equal(entry.chain.len, len);
+	assert_memory_equal(entry.chain.data, odd_pem, len);
+	assert_memory_equal(entry.leaf.data, odd, entry.leaf.len);
+	certificate_free(certificate);
+	BIO_free(bio);
+	free(pem);
 }
 
 static void assert_unread(const char *pem, size_t len, const char *why_not)
@@ -657,6 +686,7 @@ int main(void)
 		cmocka_unit_test(a_book_gets_what_it_needs),
 		cmocka_unit_test(each_kind_of_key_is_known),
 		cmocka_unit_test(nothing_but_the_certificates_gets_out_of_a_file),
+		cmocka_unit_test(the_octets_stay_as_they_are_in_the_file),
 		cmocka_unit_test(what_is_no_chain_is_refused_in_words),
 		cmocka_unit_test(every_prefix_is_refused_or_whole),
 		cmocka_unit_test(chains_that_are_complete),
