@@ -19,13 +19,13 @@ LISTENERS = [Listener("imap", "implicit"), Listener("pop3", "implicit")]
 
 @dataclasses.dataclass
 class Certified(Configuration):
-    """The usual configuration, with this as its `tls`, and text of its own within the listeners."""
+    """The usual configuration, with this in place of its `tls`, and text of its own within the listeners."""
 
-    tls: str = ""
+    whole_tls: str = ""
     own: dict = dataclasses.field(default_factory=dict)    # by protocol
 
     def text(self):
-        text = re.sub(r"^tls: .*$", lambda _: "tls: {\n%s\n};" % self.tls, super().text(), flags=re.MULTILINE)
+        text = re.sub(r"^tls: .*$", lambda _: "tls: {\n%s\n};" % self.whole_tls, super().text(), flags=re.MULTILINE)
         for protocol, own in self.own.items():
             text = text.replace('{ protocol = "%s"; address' % protocol, '{ %s\n protocol = "%s"; address' % (own, protocol))
         return text
@@ -41,7 +41,7 @@ def items(*all_of_them):
 
 def configuration(tls, **settings):
     return Certified(certificate=certificates.Certificate("-", "-", ()), backends=[Backend("imap", 1), Backend("pop3", 1)],
-                     listeners=LISTENERS, tls=tls, **settings)
+                     listeners=LISTENERS, whole_tls=tls, **settings)
 
 
 @pytest.fixture
