@@ -132,7 +132,7 @@ bool keeper_may_sign(const struct keeper_subject *subject, enum key_algorithm al
 	switch (algorithm) {
 	case KEY_SIGN_RSA:
 		return subject->type == KEY_RSA && subject->bits >= 1024 &&
-		       subject->bits <= KEY_SIGNATURE_MAX * 8 && len == (subject->bits + 7) / 8 &&
+		       subject->bits <= KEY_RSA_BITS_MAX && len == (subject->bits + 7) / 8 &&
 		       (is_pkcs1(in, len, subject->old_tls) ||
 			is_pss(in, len, subject->bits, digest));
 	case KEY_SIGN_ECDSA:

@@ -57,7 +57,7 @@ bool key_parts_kind(EVP_PKEY *pkey, enum key_type *type, unsigned *bits)
 	char group[32] = "";
 
 	*bits = (unsigned)EVP_PKEY_get_bits(pkey);
-	if (EVP_PKEY_is_a(pkey, "RSA") && EVP_PKEY_get_size(pkey) <= KEY_SIGNATURE_MAX) {
+	if (EVP_PKEY_is_a(pkey, "RSA") && *bits <= KEY_RSA_BITS_MAX) {
 		*type = KEY_RSA;
 		return true;
 	}
@@ -104,7 +104,7 @@ struct key *key_from_pem(const uint8_t *pem, size_t len, char why[256])
 		goto fail;
 	snprintf(why, 256,
 		 "the key is neither RSA of up to %d bits, ECDSA P-256 or P-384, nor Ed25519",
-		 KEY_SIGNATURE_MAX * 8);
+		 KEY_RSA_BITS_MAX);
 	if (!key_parts_kind(key->pkey, &key->type, &key->bits) ||
 	    !key_parts_spki_hash(key->pkey, key->name))
 		goto fail;

@@ -21,13 +21,14 @@ enum key_algorithm {
 
 #define KEY_ID_LEN        32
 #define KEY_SIGNATURE_MAX 1024
+#define KEY_RSA_BITS_MAX  4096 /* the TLS library computes with no larger numbers */
 
 struct key;
 
 /* Opens what the library reads from files, so that later calls need none. 0 or -1. */
 int key_library_init(void);
 
-/* The key of a PEM text without pass phrase, of one of the types above (RSA up to 8,192 bits; whether it is large enough is others'
+/* The key of a PEM text without pass phrase, of one of the types above (RSA up to KEY_RSA_BITS_MAX; whether it is large enough is others'
  * to say); else NULL and why. The caller wipes the text. */
 struct key *key_from_pem(const uint8_t *pem, size_t len, char why[256]);
 void key_free(struct key *);

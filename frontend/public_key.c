@@ -1,6 +1,8 @@
 /* public_key - of a certificate, by libcrypto; see public_key.h. */
 #include "frontend/public_key.h"
 #include "frontend/key_parts.h"
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
@@ -8,11 +10,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define EXPONENT_MAX 32
+
 struct public_key {
 	EVP_PKEY *pkey;
 	enum key_type type;
 	unsigned bits;
 	uint8_t id[KEY_ID_LEN];
+	uint8_t modulus[KEY_SIGNATURE_MAX], exponent[EXPONENT_MAX]; /* of RSA */
+	size_t modulus_len, exponent_len;
 };
 
 static EVP_PKEY *read_first(const uint8_t *pem, size_t len)
@@ -24,6 +30,26 @@ static EVP_PKEY *read_first(const uint8_t *pem, size_t len)
 	X509_free(leaf);
 	BIO_free(bio);
 	return pkey;
+}
+
+static bool read_number(EVP_PKEY *pkey, const char *name, uint8_t *out, size_t max, size_t *len)
+{
+	BIGNUM *number = NULL;
+	bool fits = EVP_PKEY_get_bn_param(pkey, name, &number) == 1 &&
+		    (size_t)BN_num_bytes(number) <= max;
+
+	if (fits)
+		*len = (size_t)BN_bn2bin(number, out);
+	BN_free(number);
+	return fits;
+}
+
+static bool read_numbers(struct public_key *key)
+{
+	return key->type != KEY_RSA || (read_number(key->pkey, OSSL_PKEY_PARAM_RSA_N, key->modulus,
+						    sizeof(key->modulus), &key->modulus_len) &&
+					read_number(key->pkey, OSSL_PKEY_PARAM_RSA_E, key->exponent,
+						    sizeof(key->exponent), &key->exponent_len));
 }
 
 struct public_key *public_key_from_pem(const uint8_t *chain_pem, size_t len, char why[256])
@@ -38,9 +64,10 @@ struct public_key *public_key_from_pem(const uint8_t *chain_pem, size_t len, cha
 	if (key->pkey == NULL)
 		goto fail;
 	snprintf(why, 256,
-		 "the certificate's key is neither RSA, ECDSA P-256 or P-384, nor Ed25519");
+		 "the certificate's key is neither RSA of up to 4096 bits, ECDSA P-256 or P-384, "
+		 "nor Ed25519");
 	if (key_parts_kind(key->pkey, &key->type, &key->bits) &&
-	    key_parts_spki_hash(key->pkey, key->id))
+	    key_parts_spki_hash(key->pkey, key->id) && read_numbers(key))
 		return key;
 fail:
 	ERR_clear_error();
@@ -69,6 +96,14 @@ unsigned public_key_bits(const struct public_key *key)
 const uint8_t *public_key_id(const struct public_key *key)
 {
 	return key->id;
+}
+
+bool public_key_numbers(const struct public_key *key, struct public_key_number *modulus,
+			struct public_key_number *exponent)
+{
+	*modulus = (struct public_key_number) { key->modulus, key->modulus_len };
+	*exponent = (struct public_key_number) { key->exponent, key->exponent_len };
+	return key->type == KEY_RSA;
 }
 
 int public_key_rsa(const struct public_key *key, const uint8_t *in, size_t len, uint8_t *out,

@@ -15,6 +15,14 @@ enum key_type public_key_type(const struct public_key *);
 unsigned public_key_bits(const struct public_key *);     /* as key_bits() */
 const uint8_t *public_key_id(const struct public_key *); /* KEY_ID_LEN octets, as key_spki_hash() */
 
+/* The numbers of an RSA key, most significant octet first, each with its length; false: another type. They live as long as the key. */
+struct public_key_number {
+	const uint8_t *data;
+	size_t len;
+};
+bool public_key_numbers(const struct public_key *, struct public_key_number *modulus,
+			struct public_key_number *exponent);
+
 /* The raw operation on a block of the modulus' size. 0 and *out_len, or -1. out holds KEY_SIGNATURE_MAX. */
 int public_key_rsa(const struct public_key *, const uint8_t *in, size_t len, uint8_t *out,
 		   size_t *out_len);

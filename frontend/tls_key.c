@@ -1,6 +1,7 @@
 /* tls_key - the library's private-key device: it asks here, the key signs elsewhere.
  * Invariants: the library never holds a private key, only the name of one; it is never asked for a decryption.
  */
+#include "frontend/rsa_stand_in.h"
 #include "frontend/tls_internal.h"
 #include <wolfssl/wolfcrypt/cryptocb.h>
 #include <wolfssl/wolfcrypt/ecc.h>
@@ -16,22 +17,21 @@ void tls_sign_by(const struct tls_signer *by)
 	signer = by ? *by : (struct tls_signer) { 0 };
 }
 
-static int sign(const byte *id, int id_len, enum key_algorithm algorithm, const byte *in,
-		word32 len, uint8_t *out, size_t *out_len)
+static int sign(const byte *id, enum key_algorithm algorithm, const byte *in, word32 len,
+		uint8_t *out, size_t *out_len)
 {
-	if (id_len != KEY_ID_LEN || signer.sign == NULL)
+	if (signer.sign == NULL)
 		return -1;
 	return signer.sign(signer.owner, id, algorithm, in, len, out, out_len);
 }
 
 /* The library verifies each RSA signature that was made for it. */
-static const struct public_key *public_half(const byte *id, int id_len)
+static const struct public_key *public_half(const byte *id)
 {
 	const struct tls_context *context;
 
 	LIST_FOREACH (context, &keys, of_keys)
-		if (id_len == KEY_ID_LEN &&
-		    memcmp(public_key_id(context->key), id, KEY_ID_LEN) == 0)
+		if (memcmp(public_key_id(context->key), id, KEY_ID_LEN) == 0)
 			return context->key;
 	return NULL;
 }
@@ -52,33 +52,40 @@ static int device_ecdsa(wc_CryptoInfo *info)
 	size_t len = 0;
 	int done;
 
-	if (key->idLen == 0)
+	if (key->idLen != KEY_ID_LEN)
 		return CRYPTOCB_UNAVAILABLE;
-	done = sign(key->id, key->idLen, KEY_SIGN_ECDSA, info->pk.eccsign.in,
-		    info->pk.eccsign.inlen, result, &len);
+	done = sign(key->id, KEY_SIGN_ECDSA, info->pk.eccsign.in, info->pk.eccsign.inlen, result,
+		    &len);
 	return device_result(done, result, len, info->pk.eccsign.out, info->pk.eccsign.outlen);
+}
+
+/* A peer's key has no private exponent; ours has its name in that place (rsa_stand_in.h). */
+static const struct public_key *name_of_rsa(RsaKey *key, byte id[KEY_ID_LEN])
+{
+	int len = mp_unsigned_bin_size(&key->d);
+
+	if (len == 0 || len > KEY_ID_LEN || mp_to_unsigned_bin_len(&key->d, id, KEY_ID_LEN) != 0)
+		return NULL;
+	return public_half(id);
 }
 
 static int device_rsa(wc_CryptoInfo *info)
 {
-	const RsaKey *key = info->pk.rsa.key;
-	const struct public_key *half = public_half(key->id, key->idLen);
+	byte id[KEY_ID_LEN];
+	const struct public_key *half = name_of_rsa(info->pk.rsa.key, id);
 	uint8_t result[KEY_SIGNATURE_MAX];
 	size_t len = 0;
 	int done;
 
-	if (key->idLen == 0)
+	if (half == NULL)
 		return CRYPTOCB_UNAVAILABLE;
 	switch (info->pk.rsa.type) {
 	case RSA_PRIVATE_ENCRYPT:
-		done = sign(key->id, key->idLen, KEY_SIGN_RSA, info->pk.rsa.in, info->pk.rsa.inLen,
-			    result, &len);
+		done = sign(id, KEY_SIGN_RSA, info->pk.rsa.in, info->pk.rsa.inLen, result, &len);
 		break;
 	case RSA_PUBLIC_DECRYPT:
 	case RSA_PUBLIC_ENCRYPT:
-		done = half == NULL ? -1
-				    : public_key_rsa(half, info->pk.rsa.in, info->pk.rsa.inLen,
-						     result, &len);
+		done = public_key_rsa(half, info->pk.rsa.in, info->pk.rsa.inLen, result, &len);
 		break;
 	default: /* no suite of ours decrypts with the key */
 		return WC_HW_E;
@@ -125,8 +132,8 @@ static int sign_ed25519(WOLFSSL *ssl, const unsigned char *in, unsigned len, uns
 		if (context->ctx == ctx)
 			break;
 	if (context != NULL)
-		done = sign(public_key_id(context->key), KEY_ID_LEN, KEY_SIGN_ED25519, in, len,
-			    result, &result_len);
+		done = sign(public_key_id(context->key), KEY_SIGN_ED25519, in, len, result,
+			    &result_len);
 	return done == 0 ? device_result(done, result, result_len, out, out_len) : WC_HW_E;
 }
 
@@ -142,10 +149,16 @@ void tls_key_device_stop(void)
 
 static bool name_key(struct tls_context *context)
 {
+	uint8_t stand_in[RSA_STAND_IN_MAX];
+	size_t len = rsa_stand_in(context->key, stand_in);
+
 	if (public_key_type(context->key) == KEY_ED25519) {
 		wolfSSL_CTX_SetEd25519SignCb(context->ctx, sign_ed25519);
 		return true;
 	}
+	if (len > 0)
+		return wolfSSL_CTX_use_PrivateKey_buffer(context->ctx, stand_in, (long)len,
+							 WOLFSSL_FILETYPE_ASN1) == WOLFSSL_SUCCESS;
 	return wolfSSL_CTX_use_PrivateKey_Id(context->ctx, public_key_id(context->key), KEY_ID_LEN,
 					     TLS_KEY_DEVICE) == WOLFSSL_SUCCESS;
 }

@@ -84,9 +84,10 @@ static void must_shake(struct pair *p)
 
 static void each_kind_of_key_makes_a_handshake(void **state)
 {
-	static const char *const kinds[] = { "P-256", "P-384", "RSA-2048", "Ed25519" };
+	static const char *const kinds[] = { "P-256",    "P-384",    "RSA-2048",
+					     "RSA-2049", "RSA-3072", "Ed25519" };
 
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		struct pair p;
 		struct tls_facts facts;
 
