@@ -4,6 +4,7 @@
  */
 #include "frontend/config_load.h"
 #include "frontend/gate.h"
+#include <string.h>
 
 /* Where the value that a listener uses is set: in the listener, in tls, or nowhere. */
 static const void *place_of(struct config_loader *loader, const int *own, const int *common)
@@ -45,11 +46,32 @@ static void check_profile(struct config_loader *loader, const struct config_list
 				  profile->name);
 }
 
+/* A URI of RFC 7512; like any path it has got the folder of its configuration before it. */
+static bool names_token(const char *key)
+{
+	const char *uri = strstr(key, "pkcs11:");
+
+	return uri != NULL && (uri == key || uri[-1] == '/');
+}
+
+static void check_keys(struct config_loader *loader, const struct config_certificates *certificates)
+{
+	for (size_t i = 0; i < certificates->count; i++) {
+		const struct config_certificate *item = &certificates->items[i];
+
+		if (item->key != NULL && names_token(item->key))
+			config_error_at(loader, &item->key, &item->source,
+					"a key in a token (\"pkcs11:\") is not available in this "
+					"version");
+	}
+}
+
 void config_check_listener_tls(struct config_loader *loader, struct config_listener *listener)
 {
 	const struct config *config = loader->config;
 
 	check_profile(loader, listener);
+	check_keys(loader, &listener->certificates);
 	inherit(loader, &listener->profile, &config->tls.profile);
 	inherit(loader, &listener->unknown_sni, &config->tls.unknown_sni);
 	inherit(loader, &listener->alpn, &config->tls.alpn);
@@ -61,6 +83,7 @@ void config_check_tls(struct config_loader *loader)
 	const struct config *config = loader->config;
 	const struct profile *profile = profile_find(config->tls.profile);
 
+	check_keys(loader, &config->tls.certificates);
 	if (profile->warning != NULL)
 		config_warning_at(loader, &config->tls.profile, NULL, "%s", profile->warning);
 }

@@ -173,10 +173,14 @@ struct keeper_peers *keeper_peers_new(struct ev_loop *loop, struct keeper_keys *
 
 void keeper_peers_free(struct keeper_peers *peers)
 {
+	struct peer *peer, *next;
+
 	if (peers == NULL)
 		return;
-	while (!LIST_EMPTY(&peers->list))
-		peer_end(LIST_FIRST(&peers->list));
+	for (peer = LIST_FIRST(&peers->list); peer != NULL; peer = next) {
+		next = LIST_NEXT(peer, link);
+		peer_end(peer);
+	}
 	ev_async_stop(peers->loop, &peers->noticed);
 	ev_timer_stop(peers->loop, &peers->report);
 	free(peers);

@@ -164,6 +164,9 @@ static const struct fault_case cases[] = {
 	  "not available in this version", 1 },
 	/* certificates */
 	{ PART_TLS, "", 1, "no certificate", 2 },
+	{ PART_TLS,
+	  "tls: { certificates = ( { chain = \"c.pem\";\nkey = \"pkcs11:object=k\"; } ); };", 1,
+	  "\"pkcs11:\") is not available", 1 },
 	{ PART_TLS, "tls: { certificates = ( ); };", 0, "must have 1 to 1024 entries, not 0", 1 },
 	{ PART_TLS, "tls: { certificates = 5; };", 0, "must be a list of groups", 1 },
 	{ PART_TLS, "tls: { certificates = ( { chain = \"cert.pem\"; } ); };", 0,
