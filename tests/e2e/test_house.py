@@ -43,6 +43,15 @@ def test_the_grammars_are_pure(path):
     assert not found
 
 
+@pytest.mark.parametrize("name", ["profile.c", "gate.c", "gate_alpn.c", "gate_certificate.c"])
+def test_the_gate_is_pure(name):
+    """Tables and decisions: nothing of the TLS library, of sockets or of the configuration."""
+    path = ROOT / "frontend" / name
+    allowed = r"frontend/(profile|gate|book)\.h$|protocols/|(assert|limits|stdbool|stddef|stdint|string|strings)\.h$"
+    seen = [path] + [path.parent / header for header in ("profile.h", "gate.h", "book.h")]
+    assert not [name for one in seen for name in included(one) if not re.match(allowed, name)]
+
+
 @pytest.mark.parametrize("library, files", [
     (r"sasl/", {"auth/auth_sasl.c", "auth/auth_sasl_library.c"}),
     (r"openssl/", {
