@@ -84,6 +84,15 @@ void child_log(enum log_level level, const char *event, const struct child *chil
 	log_end(&line);
 }
 
+/* Whoever asks for one file after another is not stuck, however many there are. */
+void child_goes_on(struct child *child)
+{
+	if (child->state == CHILD_PREPARING)
+		set_timer(child, PREPARE_SECONDS);
+	if (child->kind == CHILD_KEEPER)
+		child->all->handlers->busy(child->all);
+}
+
 void child_kill(const struct child *child)
 {
 	if (child->pid > 0)

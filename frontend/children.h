@@ -86,6 +86,8 @@ struct children_handlers {
 	void (*kept)(struct children *);
 	/* READY of any child: its warnings, if there are any; told before what READY leads to. */
 	void (*warned)(struct children *, const struct child *, const struct config_faults *);
+	/* The keeper asks for a key: it goes on, and takes the time that many keys take. */
+	void (*busy)(struct children *);
 	/* FAILED of any child: its faults. */
 	void (*failed)(struct children *, const struct child *, const struct config_faults *);
 	/* A child is over. `status` as of waitpid(). */

@@ -303,6 +303,7 @@ static void take_want(struct child *child, struct message_reader *reader)
 		child_kill(child);
 		return;
 	}
+	child_goes_on(child);
 	certificates_open(certificates, index, child->kind, &files, &faults);
 	if (faults.count > 0)
 		child->all->handlers->warned(child->all, child, &faults);

@@ -28,6 +28,7 @@ void child_retire(struct child *);
 
 /* ---- in children.c, for what a child tells ---- */
 
+void child_goes_on(struct child *);
 void child_kill(const struct child *);
 bool child_is_wired(const struct child *);
 void child_answered(struct child *); /* READY for the generation that it was given */

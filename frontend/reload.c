@@ -114,6 +114,13 @@ void reload_checked(struct reload *reload, const struct children_checked *checke
 	children_prepare(children, &setup);
 }
 
+void reload_busy(struct reload *reload)
+{
+	if (reload->step == RELOAD_PREPARING)
+		enter(reload, RELOAD_PREPARING,
+		      reload->replacing ? REPLACE_SECONDS : ANSWER_SECONDS);
+}
+
 void reload_prepared(struct reload *reload)
 {
 	struct config *before = *reload->config;

@@ -43,6 +43,7 @@ bool reload_concerns(const struct reload *, const struct child *);
 void reload_checked(struct reload *, const struct children_checked *);
 void reload_failed(struct reload *, const struct child *, const struct config_faults *);
 void reload_checker_over(struct reload *);
+void reload_busy(struct reload *); /* the keeper fetches keys: it is waited for */
 void reload_prepared(struct reload *);
 /* Each as an event `reload`. */
 void reload_log_faults(const struct config_faults *);

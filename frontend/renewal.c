@@ -176,6 +176,12 @@ void renewal_kept(struct renewal *renewal)
 	finish(renewal);
 }
 
+void renewal_busy(struct renewal *renewal)
+{
+	if (renewal->step == RENEWAL_KEEPER)
+		enter(renewal, RENEWAL_KEEPER, KEEPER_SECONDS);
+}
+
 void renewal_warned(struct renewal *renewal, const struct config_faults *faults)
 {
 	if (renewal->step == RENEWAL_CHECKING)

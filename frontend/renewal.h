@@ -43,6 +43,7 @@ void renewal_checked(struct renewal *, const struct children_checked *);
 void renewal_warned(struct renewal *, const struct config_faults *);
 void renewal_failed(struct renewal *, const struct config_faults *);
 void renewal_checker_over(struct renewal *);
+void renewal_busy(struct renewal *); /* the keeper fetches keys: it is waited for */
 void renewal_kept(struct renewal *);
 
 #endif

@@ -171,6 +171,14 @@ static void on_serving(struct children *children)
 	reload_serving(&supervisor->reload);
 }
 
+static void on_busy(struct children *children)
+{
+	struct supervisor *supervisor = children->owner;
+
+	reload_busy(&supervisor->reload);
+	renewal_busy(&supervisor->renewal);
+}
+
 /* What a child says besides READY; who was started again does so once more, and is not listened to. */
 static void on_warned(struct children *children, const struct child *child,
 		      const struct config_faults *faults)
@@ -425,8 +433,8 @@ static int load(struct supervisor *supervisor, bool only_check)
 static int check(struct supervisor *supervisor)
 {
 	static const struct children_handlers handlers = { on_prepared, on_serving, on_checked,
-							   on_kept,     on_warned,  on_failed,
-							   on_over };
+							   on_kept,     on_warned,  on_busy,
+							   on_failed,   on_over };
 	const struct children_checking checking = { .config = supervisor->config,
 						    .certificates = supervisor->certificates };
 	struct children *children = &supervisor->children;

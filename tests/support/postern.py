@@ -182,11 +182,11 @@ class Postern:
         self._reader.start()
         return self
 
-    def start(self):
+    def start(self, deadline=DEADLINE * _SLOW):
         """Returns self once `ready` was logged; the ports are then known."""
         self.launch()
         try:
-            ready = self.wait_event("ready", deadline=DEADLINE * _SLOW)
+            ready = self.wait_event("ready", deadline=deadline)
         except BaseException:
             self.kill()
             raise
