@@ -96,7 +96,7 @@ def make_sessions(port, context, count):
     return made
 
 
-def lost(sessions):
+def silent(sessions):
     """How many of them do not answer."""
     count = 0
     for wire in sessions:
@@ -104,7 +104,6 @@ def lost(sessions):
             count += not wire.imap("n NOOP").split("\n")[-1].startswith("n OK")
         except (OSError, AssertionError):
             count += 1
-        wire.close()
     return count
 
 
@@ -120,9 +119,12 @@ def soak(front, live, pairs, context, options):
             pair = pairs[number % PAIRS]
             live.replace(pair, number)
             times.append(seconds_until(port, context, pair.leaf))
+            silent(sessions[number % 10::10])    # the store ends one that says nothing for long
     seconds, after = time.monotonic() - begin, sizes(front)
     late = sum(one > 2 for one in times)
-    gone = lost(sessions)
+    gone = silent(sessions)
+    for wire in sessions:
+        wire.close()
     print("%d renewals in %.0f s; seen after: median %.2f s, most %.2f s; after more than 2 s: %d" %
           (len(times), seconds, statistics.median(times), max(times), late))
     print("told: %d renewed, %d refused" % (len(front.events("certificate_renewed")), len(front.events("certificate_refused"))))
