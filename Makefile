@@ -86,7 +86,7 @@ valgrind	= valgrind -q --vgdb=no --suppressions=$(CURDIR)/tests/support/valgrind
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all demo check sample unit e2e asan valgrind fuzz bench soak tidy format format-check install uninstall system clean help \
+.PHONY: all demo check sample unit e2e asan valgrind fuzz bench soak audit tidy format format-check install uninstall system clean help \
 	needs compile-commands objects program unit-programs clang-objects $(fuzz_runs) FORCE
 
 all: needs $(out)/postern compile-commands
@@ -236,6 +236,11 @@ bench: $(out)/postern $(bench_programs)
 		echo "== $$program"; POSTERN=$(abspath $(out)/postern) $(PYTHON) -B $$program || exit 1; \
 	done
 
+# Scanners of TLS at all six listeners; minutes, and never part of check.
+audit: $(out)/postern
+	@tests/support/install-deps.sh audit
+	POSTERN=$(abspath $(out)/postern) $(PYTHON) -B tests/audit/audit.py $(if $(KEEP),--keep $(KEEP))
+
 # Minutes each: sessions through reloads, logins through killed processes.
 soak: $(out)/postern
 	@for program in $(wildcard tests/bench/soak_*.py); do \
@@ -315,6 +320,7 @@ help:
 	@echo "make fuzz          each fuzz target for FUZZ_SECONDS (60)"
 	@echo "make sample        build/conf.d: the sample configuration with a throw-away certificate"
 	@echo "make bench         measurements"
+	@echo "make audit         testssl.sh and sslscan at six listeners; minutes (KEEP=folder keeps their reports)"
 	@echo "make soak          live sessions through reloads, logins through killed processes; minutes"
 	@echo "make tidy          clang-tidy; must be clean"
 	@echo "make format        clang-format in place"

@@ -69,8 +69,9 @@ def make_ca(folder, name="Throw-away CA", key="ec", days=2):
     return Authority(certificate=stem + ".pem", key=stem + ".key")
 
 
-def make_certificate(folder, ca, names, key="ec", days=1):
-    """A server certificate of that authority for host names and addresses. Days may be negative: expired."""
+def make_certificate(folder, ca, names, key="ec", days=1, more=""):
+    """A server certificate of that authority for host names and addresses. Days may be negative: expired. `more`: lines of
+    further extensions."""
     os.makedirs(folder, exist_ok=True)
     names = (names,) if isinstance(names, str) else tuple(names)
     stem = _stem(folder, names[0])
@@ -79,7 +80,7 @@ def make_certificate(folder, ca, names, key="ec", days=1):
         stem + ".ext",
         f"basicConstraints = CA:FALSE\nsubjectAltName = {','.join(map(_alternative, names))}\n"
         "keyUsage = critical, digitalSignature" + (", keyEncipherment" if key.startswith("rsa") else "") + "\n"
-        "extendedKeyUsage = serverAuth\nsubjectKeyIdentifier = hash\nauthorityKeyIdentifier = keyid\n",
+        "extendedKeyUsage = serverAuth\nsubjectKeyIdentifier = hash\nauthorityKeyIdentifier = keyid\n" + more,
     )
     _openssl("req", "-new", "-nodes", "-sha256", *_KEYS[key], "-config", settings, "-keyout", stem + ".key",
              "-out", stem + ".csr")

@@ -1,8 +1,9 @@
 #!/bin/sh
-# Installs what is missing on Debian 12: install-deps.sh build|demo|test
+# Installs what is missing on Debian 12: install-deps.sh build|demo|test|audit
 #   build  compiler and libraries
 #   demo   these, and the servers and clients that the demonstration shows
 #   test   these, and what the tests, the sanitizers and the checks of style need
+#   audit  what `make audit` scans with
 # As root it uses apt, and no service is started by that. As an ordinary user it names what is missing and stops.
 set -eu
 
@@ -16,12 +17,15 @@ test="$demo sasl2-bin libsasl2-modules-db gsasl libcmocka-dev python3-pytest isy
 # What Postern takes the place of, for the tests of moving from there.
 test="$test nginx libnginx-mod-mail dovecot-submissiond dovecot-sqlite"
 
+audit="$build python3 openssl testssl.sh sslscan"
+
 case "${1:-}" in
 build) wanted=$build ;;
 demo) wanted=$demo ;;
 test) wanted=$test ;;
+audit) wanted=$audit ;;
 *)
-	echo "usage: $0 build|demo|test" >&2
+	echo "usage: $0 build|demo|test|audit" >&2
 	exit 64
 	;;
 esac
