@@ -87,6 +87,7 @@ bool auth_request_encode(struct message_writer *message, const struct auth_reque
 	case AUTH_BEGIN:
 		put_connection(message, request);
 		put_span(message, request->mechanism, MECHANISM_MAX);
+		put_span(message, request->external, CREDENTIAL_USER_MAX);
 		message_put_u8(message, request->has_response);
 		put_span(message, request->response, AUTH_RESPONSE_MAX);
 		break;
@@ -120,11 +121,13 @@ bool auth_request_decode(struct message_reader *message, unsigned type, struct a
 		.password = none,
 		.local = none,
 		.remote = none,
+		.external = none,
 	};
 	switch (type) {
 	case AUTH_BEGIN:
 		get_connection(message, out);
 		out->mechanism = get_span(message, MECHANISM_MAX);
+		out->external = get_span(message, CREDENTIAL_USER_MAX);
 		out->has_response = get_bool(message);
 		out->response = get_span(message, AUTH_RESPONSE_MAX);
 		if (!out->has_response && out->response.len > 0)

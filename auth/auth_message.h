@@ -32,6 +32,7 @@ struct auth_request {
 	struct span user, password;
 	struct span local, remote; /* "192.0.2.1;143" as SASL wants it */
 	uint32_t tls_bits;         /* strength of the cipher, for SASL_SSF_EXTERNAL */
+	struct span external;      /* BEGIN: whom TLS has verified, for EXTERNAL; empty: nobody */
 	bool decides; /* SASL is to be the judge (BEGIN, CHECK); false: the backend will be */
 };
 

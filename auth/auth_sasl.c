@@ -33,6 +33,7 @@ struct exchange {
 	struct auth_options *options; /* that it began with */
 	sasl_conn_t *conn;
 	sasl_callback_t callbacks[CALLBACKS];
+	bool external; /* the mechanism is EXTERNAL: TLS has verified authcid; no store is asked about it */
 	bool bare;     /* the client gives its password: the daemon may be asked about it */
 	bool login;    /* the mechanism is LOGIN: each response is a whole field */
 	bool named;    /* LOGIN: the name has been given, the password comes next */
@@ -119,6 +120,18 @@ static int decide_proxy(sasl_conn_t *conn, void *context, const char *wanted, un
 	if (wanted_len == identity_len && memcmp(wanted, identity, wanted_len) == 0)
 		return SASL_OK;
 	return refuse(context, AUTH_REFUSED_AUTHORIZATION, SASL_NOAUTHZ);
+}
+
+/* EXTERNAL needs no store, but the library wants to ask one: it may ask the decoy. */
+static int answer_external(void *context, const char *plugin, const char *option,
+			   const char **result, unsigned *len)
+{
+	if (strcmp(option, "auxprop_plugin") != 0)
+		return auth_library_answer(context, plugin, option, result, len);
+	*result = AUTH_OPTIONS_DECOY;
+	if (len)
+		*len = sizeof(AUTH_OPTIONS_DECOY) - 1;
+	return SASL_OK;
 }
 
 /* ---- all exchanges ---- */
@@ -252,7 +265,9 @@ static bool exchange_open(struct exchange *exchange, const struct auth_request *
 {
 	/* Where SASL decides the list ends before the capture. */
 	const sasl_callback_t callbacks[CALLBACKS] = {
-		{ SASL_CB_GETOPT, CALLBACK(auth_library_answer), exchange->options },
+		{ SASL_CB_GETOPT,
+		  exchange->external ? CALLBACK(answer_external) : CALLBACK(auth_library_answer),
+		  exchange->options },
 		{ SASL_CB_CANON_USER, CALLBACK(take_name), exchange },
 		{ SASL_CB_PROXY_POLICY, CALLBACK(decide_proxy), exchange },
 		{ exchange->options->decides ? SASL_CB_LIST_END : SASL_CB_SERVER_USERDB_CHECKPASS,
@@ -274,7 +289,9 @@ static bool exchange_open(struct exchange *exchange, const struct auth_request *
 			       exchange->callbacks, SASL_SUCCESS_DATA,
 			       &exchange->conn) == SASL_OK &&
 	       sasl_setprop(exchange->conn, SASL_SEC_PROPS, &properties) == SASL_OK &&
-	       sasl_setprop(exchange->conn, SASL_SSF_EXTERNAL, &strength) == SASL_OK;
+	       sasl_setprop(exchange->conn, SASL_SSF_EXTERNAL, &strength) == SASL_OK &&
+	       (!exchange->external ||
+		sasl_setprop(exchange->conn, SASL_AUTH_EXTERNAL, exchange->authcid) == SASL_OK);
 }
 
 static void answer_temporary(const struct exchange *exchange, struct auth_answer *answer)
@@ -418,7 +435,8 @@ static int exchange_note(struct exchange *exchange, int result)
 	bool known_to_daemon =
 		result == SASL_OK && exchange->bare && auth_options_asks_daemon(exchange->options);
 
-	if (auth_library_took_decoy(exchange->sasl->library) && !known_to_daemon)
+	if (auth_library_took_decoy(exchange->sasl->library) && !known_to_daemon &&
+	    !exchange->external)
 		exchange->unknown = true;
 	if ((exchange->unknown || result == SASL_NOUSER) &&
 	    !auth_library_store_is_there(exchange->options))
@@ -539,6 +557,9 @@ static struct exchange *exchange_new(struct auth_sasl *sasl, struct auth_peer pe
 	exchange->options = auth_options_keep(sasl->options);
 	exchange->slot.peer = peer;
 	exchange->slot.key = request->exchange;
+	exchange->external = request->type == AUTH_BEGIN && span_is(request->mechanism, "EXTERNAL");
+	if (exchange->external) /* before the library, which takes the other identity first */
+		terminate(request->external, exchange->authcid, sizeof(exchange->authcid));
 	exchange->login = request->type == AUTH_BEGIN && span_is(request->mechanism, "LOGIN");
 	exchange->bare = exchange->login || request->type == AUTH_CHECK ||
 			 span_is(request->mechanism, "PLAIN");
@@ -567,7 +588,8 @@ static void request_begin(struct auth_sasl *sasl, struct auth_peer peer,
 	exchange_remove(exchange_find(sasl, peer, request->exchange));
 	if (request->decides != sasl->options->decides)
 		return; /* configured anew, and one of us does not know it yet: temporary */
-	if (request->tls_bits == 0 || !request_is_listed(sasl, request)) {
+	if (request->tls_bits == 0 || !request_is_listed(sasl, request) ||
+	    (span_is(request->mechanism, "EXTERNAL") && !identity_acceptable(request->external))) {
 		answer_refused(answer, AUTH_REFUSED_MECHANISM);
 		return;
 	}

@@ -88,6 +88,8 @@ static int decoy_lookup(void *context, sasl_server_params_t *params, unsigned fl
 	struct auth_library *library = context;
 	const struct propval *wanted = params->utils->prop_get(params->propctx);
 
+	if (!wanted || !wanted->name)
+		return SASL_OK; /* EXTERNAL wants to know nothing of the user, and only this store is asked */
 	if (flags & SASL_AUXPROP_AUTHZID)
 		return SASL_NOUSER;
 	for (; wanted && wanted->name; wanted++) {

@@ -116,7 +116,7 @@ def test_a_process_that_gets_nonsense_from_the_supervisor_fails():
                                  pass_fds=(theirs.fileno(), writer), stdin=subprocess.DEVNULL)
         os.close(writer)
         theirs.close()
-        ours.sendall(struct.pack("=IBBH", 8, 1, 0, 63))
+        ours.sendall(struct.pack("=IBBH", 8, 2, 0, 63))
         assert child.wait(60) != 0
         with open(reader, encoding="utf-8") as log:
             line = log.read().strip()

@@ -43,6 +43,7 @@ static void try_request(const struct message_header *header)
 		return;
 	check_span(request.service, 16);
 	check_span(request.mechanism, 64);
+	check_span(request.external, CREDENTIAL_USER_MAX);
 	check_span(request.response, AUTH_RESPONSE_MAX);
 	check_span(request.user, 16384);
 	check_span(request.password, 16384);

@@ -35,6 +35,13 @@ static const struct auth_request requests[] = {
 		.has_response = true,
 	},
 	{
+		.type = AUTH_BEGIN,
+		.service = { "imap", 4 },
+		.mechanism = { "EXTERNAL", 8 },
+		.external = { "alice@example.test", 18 },
+		.has_response = true,
+	},
+	{
 		.type = AUTH_CHECK,
 		.exchange = { UINT64_MAX, UINT32_MAX },
 		.service = { "imap", 4 },
@@ -88,6 +95,7 @@ static void assert_request(const struct auth_request *actual, const struct auth_
 	assert_int_equal(actual->exchange.serial, expected->exchange.serial);
 	assert_span(actual->service, expected->service);
 	assert_span(actual->mechanism, expected->mechanism);
+	assert_span(actual->external, expected->external);
 	assert_span(actual->response, expected->response);
 	assert_int_equal(actual->has_response, expected->has_response);
 	assert_span(actual->user, expected->user);
@@ -245,13 +253,13 @@ static void requests_over_a_bound_are_not_encoded(void **state)
 {
 	static char bytes[AUTH_RESPONSE_MAX + 1];
 	const struct span most = { bytes, AUTH_RESPONSE_MAX }, more = { bytes, sizeof(bytes) };
-	struct auth_request request = requests[3];
+	struct auth_request request = requests[4];
 
 	request.user = request.password = most;
 	assert_true(request_fits(&request));
 	request.user = more;
 	assert_false(request_fits(&request));
-	request = requests[3];
+	request = requests[4];
 	request.password = more;
 	assert_false(request_fits(&request));
 	request = requests[0];
@@ -264,6 +272,11 @@ static void requests_over_a_bound_are_not_encoded(void **state)
 	assert_false(request_fits(&request));
 	request = requests[0];
 	request.service = most;
+	assert_false(request_fits(&request));
+	request = requests[0];
+	request.external = (struct span) { bytes, CREDENTIAL_USER_MAX };
+	assert_true(request_fits(&request));
+	request.external.len++;
 	assert_false(request_fits(&request));
 	request = requests[0];
 	request.remote = most;

@@ -115,7 +115,7 @@ static void bytes_left_over_are_malformed(void **state)
 static void a_failed_reader_yields_zeros_for_ever(void **state)
 {
 	static const uint8_t frame[MESSAGE_HEADER + 2] = {
-		sizeof(frame), 0, 0, 0, 1, 0, 0, 0, 9, 9
+		sizeof(frame), 0, 0, 0, MESSAGE_VERSION, 0, 0, 0, 9, 9
 	};
 	struct message_header header;
 	struct message_reader reader;
