@@ -64,6 +64,7 @@ static struct tls_context *find_context(struct session *s, const struct gate_ver
 		.certificate = &certificate,
 		.ticket_lifetime =
 			g->config->tls.tickets.enabled ? g->config->tls.tickets.rotate : 0,
+		.clients = listener->clients,
 	};
 
 	context = contexts_get(g->contexts, listener->tls_class, verdict->entry, &settings, why);
@@ -132,6 +133,8 @@ static enum client_tls_step step_accepted(struct session *s)
 
 static enum client_tls_step step_handshake(struct session *s)
 {
+	const char *reason;
+
 	switch (transport_handshake(&s->client)) {
 	case TRANSPORT_DONE:
 		return CLIENT_TLS_STANDS;
@@ -142,7 +145,9 @@ static enum client_tls_step step_handshake(struct session *s)
 	default:
 		if (!s->client.tls_failed)
 			return over(s, "handshake_aborted");
-		return refuse(s, 0, tls_failure(s->client.tls));
+		reason = tls_failure(s->client.tls);
+		s->certificate = tls_take_client_certificate(s->client.tls);
+		return refuse(s, 0, reason);
 	}
 }
 

@@ -44,6 +44,7 @@ struct config *config_load(const char *path, struct config_faults *faults)
 	option_defaults(option_table, config, config->arena);
 	config_read_all(&loader);
 	if (!loader.incomplete) { /* otherwise much would seem to be missing */
+		config_inherit_clients(&loader);
 		config_read_files(&loader);
 		config_resolve(&loader, LOOKUP_MILLISECONDS);
 		config_check(&loader);

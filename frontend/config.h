@@ -18,6 +18,13 @@ enum backend_tls { BACKEND_TLS_NONE, BACKEND_TLS_STARTTLS, BACKEND_TLS_IMPLICIT 
 enum backend_verify { VERIFY_CA, VERIFY_NONE };
 enum auth_source { AUTH_SOURCE_BACKEND, AUTH_SOURCE_SASL };
 
+enum client_certificates_mode {
+	CLIENT_CERTIFICATES_OFF,
+	CLIENT_CERTIFICATES_OPTIONAL,
+	CLIENT_CERTIFICATES_REQUIRED,
+};
+enum client_identity_kind { CLIENT_IDENTITY_EMAIL };
+
 struct config_source {
 	const char *file;
 	int line;
@@ -59,6 +66,13 @@ struct config_certificates {
 	size_t count;
 };
 
+struct config_client_certificates {
+	int mode;                     /* enum client_certificates_mode */
+	int identity;                 /* enum client_identity_kind */
+	const char *ca, *crl, *users; /* paths; NULL: not named */
+	struct config_blob ca_pem, crl_pem, users_text;
+};
+
 struct config_listener {
 	struct config_source source;
 	int protocol; /* enum protocol_id */
@@ -71,6 +85,7 @@ struct config_listener {
 	struct config_certificates certificates; /* none of both: those of tls */
 	struct config_folder certificates_dir;
 	int set; /* of the book's certificates: 0 those of tls, else 1 + its index; made by the check */
+	struct config_client_certificates client_certificates; /* what it does not set: of tls */
 	struct address bind; /* made of address and port by the check */
 };
 
@@ -152,6 +167,7 @@ struct config {
 			int rotate;       /* seconds */
 			const char *file; /* NULL: the keeper makes the keys */
 		} tickets;
+		struct config_client_certificates client_certificates;
 	} tls;
 	struct {
 		struct config_listener *items;

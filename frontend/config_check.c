@@ -295,6 +295,7 @@ void config_check(struct config_loader *loader)
 	check_user(loader, &config->keeper_user, "keeper_user");
 	count_workers(config);
 	check_listeners(loader);
+	config_check_clients(loader);
 	config_check_auth(loader);
 	config_check_backends(loader);
 	check_limits(loader);

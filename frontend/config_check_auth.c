@@ -52,7 +52,6 @@ static const char *why_never(const char *name)
 		{ "NTLM", "is obsolete: broken hashes, and it can be relayed; use "
 			  "\"SCRAM-SHA-256\"" },
 		{ "ANONYMOUS", "proves nothing" },
-		{ "EXTERNAL", "is not available in this version" },
 	};
 	size_t len = strlen(name);
 
@@ -253,11 +252,21 @@ static void check_daemon(struct config_loader *loader)
 				  strerror(error));
 }
 
+/* Then no password is ever looked at. */
+static bool only_external(const struct config *config)
+{
+	for (size_t i = 0; i < config->auth.mechanisms.count; i++)
+		if (strcmp(config->auth.mechanisms.items[i], "EXTERNAL") != 0)
+			return false;
+	return true;
+}
+
 static void check_sasl(struct config_loader *loader)
 {
 	const struct config *config = loader->config;
 
-	if (find(config, "pwcheck_method") == NULL && find(config, "auxprop_plugin") == NULL)
+	if (find(config, "pwcheck_method") == NULL && find(config, "auxprop_plugin") == NULL &&
+	    !only_external(config))
 		config_error_at(loader,
 				place_find(loader, &config->auth.sasl) != NULL
 					? (const void *)&config->auth.sasl

@@ -2,6 +2,7 @@
  * Invariants: every file is bounded and read once, however many name it; children get its bytes and open nothing; the rights
  * that are judged are those of the file that was read, not of what its name leads to by then.
  */
+#include "frontend/client_users.h"
 #include "frontend/config_load.h"
 #include "protocols/login.h"
 
@@ -121,11 +122,47 @@ static void read_master_password(struct config_loader *loader, struct config_poo
 			path, MASTER_PASSWORD_MAX);
 }
 
+/* ---- client certificates ---- */
+
+static void check_users(struct config_loader *loader, const char *path, struct config_blob text)
+{
+	const char *why;
+	unsigned line;
+	struct client_users *users =
+		client_users_new((struct span) { (const char *)text.data, text.len }, &line, &why);
+
+	if (users == NULL)
+		config_fault(loader->faults, false, path, (int)line, "%s", why);
+	client_users_free(users);
+}
+
+static void read_clients(struct reader *reader, struct config_listener *listener)
+{
+	struct config_client_certificates *own = &listener->client_certificates;
+	struct config_loader *loader = reader->loader;
+	const struct config_source *group = &listener->source;
+
+	if (doubtful(loader, listener) || own->mode == CLIENT_CERTIFICATES_OFF)
+		return;
+	if (own->ca != NULL && read_blob(reader, &own->ca, group, "ca", &own->ca_pem) &&
+	    !blob_holds(&own->ca_pem, "-----BEGIN CERTIFICATE-----"))
+		config_error_at(loader, &own->ca, group, "\"ca\": %s holds no certificate (PEM)",
+				own->ca);
+	if (own->crl != NULL && read_blob(reader, &own->crl, group, "crl", &own->crl_pem) &&
+	    !blob_holds(&own->crl_pem, "-----BEGIN X509 CRL-----"))
+		config_error_at(loader, &own->crl, group,
+				"\"crl\": %s holds no revocation list (PEM)", own->crl);
+	if (own->users != NULL && read_blob(reader, &own->users, group, "users", &own->users_text))
+		check_users(loader, own->users, own->users_text);
+}
+
 void config_read_files(struct config_loader *loader)
 {
 	struct config *config = loader->config;
 	struct reader reader = { loader, NULL };
 
+	for (size_t i = 0; i < config->listeners.count; i++)
+		read_clients(&reader, &config->listeners.items[i]);
 	for (size_t i = 0; i < config->pools.count; i++) {
 		struct config_pool *pool = &config->pools.items[i];
 

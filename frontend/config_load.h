@@ -71,6 +71,8 @@ bool config_decode_row(struct message_reader *, const struct option *, void *bas
 
 /* ---- what the configuration names (config_files.c), and the check of the whole (config_check*.c) ---- */
 
+/* First of all: what a listener does not say of client certificates is as in tls. */
+void config_inherit_clients(struct config_loader *);
 void config_read_files(struct config_loader *);
 /* Looks up the names of servers (config_resolve.c), for so long at the most. */
 void config_resolve(struct config_loader *, int milliseconds);
@@ -79,6 +81,7 @@ void config_check_tls(struct config_loader *);
 void config_check_listener_tls(struct config_loader *, struct config_listener *);
 void config_check_pool_tls(struct config_loader *, const struct config_pool *);
 void config_check_auth(struct config_loader *);
+void config_check_clients(struct config_loader *);
 void config_check_backends(struct config_loader *); /* pools, routes and what they say together */
 
 #endif

@@ -90,6 +90,17 @@ static const struct option_word alpn_modes[] = {
 	{ "compat", GATE_ALPN_COMPAT, false },
 	{ NULL, 0, false },
 };
+static const struct option_word client_modes[] = {
+	{ "off", CLIENT_CERTIFICATES_OFF, false },
+	{ "optional", CLIENT_CERTIFICATES_OPTIONAL, false },
+	{ "required", CLIENT_CERTIFICATES_REQUIRED, false },
+	{ NULL, 0, false },
+};
+static const struct option_word client_identities[] = {
+	{ "email", CLIENT_IDENTITY_EMAIL, false },
+	{ "san_uri", 0, true },
+	{ NULL, 0, false },
+};
 static const struct option_word auth_sources[] = {
 	{ "backend", AUTH_SOURCE_BACKEND, false },
 	{ "sasl", AUTH_SOURCE_SASL, false },
@@ -148,7 +159,72 @@ static const struct option certificate_rows[] = {
 };
 #undef AT
 
+/* Of a struct with `client_certificates` in it; what a listener does not set is as in `tls`. */
+#define CLIENT_CERTIFICATES(owner, member, seen_by)                                                \
+	{ .name = "mode",                                                                          \
+	  .type = OPTION_WORD,                                                                     \
+	  .offset = offsetof(struct owner, member.mode),                                           \
+	  .sections = seen_by,                                                                     \
+	  .words = client_modes,                                                                   \
+	  .help = "Whether clients are asked for a certificate: `off`, `optional`: one that is "   \
+		  "none of `ca`, or none at all, takes nothing away; `required`: without a good "  \
+		  "one there is no handshake." },                                                  \
+		{ .name = "ca",                                                                    \
+		  .type = OPTION_PATH,                                                             \
+		  .offset = offsetof(struct owner, member.ca),                                     \
+		  .min = 1,                                                                        \
+		  .max = 4096,                                                                     \
+		  .shown = "none",                                                                 \
+		  .help = "PEM file with the authorities that issue them, up to the self-signed "  \
+			  "one; needed unless `mode` is `off`." },                                 \
+		{ .name = "crl",                                                                   \
+		  .type = OPTION_PATH,                                                             \
+		  .offset = offsetof(struct owner, member.crl),                                    \
+		  .min = 1,                                                                        \
+		  .max = 4096,                                                                     \
+		  .shown = "none",                                                                 \
+		  .help = "PEM file with their revocation lists, one of each authority on the "    \
+			  "way: where one is missing or out of date, no certificate is good." },   \
+		{ .name = "identity",                                                              \
+		  .type = OPTION_WORD,                                                             \
+		  .offset = offsetof(struct owner, member.identity),                               \
+		  .sections = seen_by,                                                             \
+		  .words = client_identities,                                                      \
+		  .help = "What names the user, unless there is `users`; `email`: the one "        \
+			  "address (rfc822Name) in the certificate." },                            \
+		{ .name = "users",                                                                 \
+		  .type = OPTION_PATH,                                                             \
+		  .offset = offsetof(struct owner, member.users),                                  \
+		  .min = 1,                                                                        \
+		  .max = 4096,                                                                     \
+		  .shown = "none",                                                                 \
+		  .help = "File that names the users: lines of what a certificate is known by "    \
+			  "(its SHA-256, an address in it or its subject), blanks, and the "       \
+			  "user." },                                                               \
+		{ .name = "ca_pem",                                                                \
+		  .type = OPTION_BLOB,                                                             \
+		  .offset = offsetof(struct owner, member.ca_pem),                                 \
+		  .flags = OPTION_INTERNAL,                                                        \
+		  .sections = seen_by },                                                           \
+		{ .name = "crl_pem",                                                               \
+		  .type = OPTION_BLOB,                                                             \
+		  .offset = offsetof(struct owner, member.crl_pem),                                \
+		  .flags = OPTION_INTERNAL,                                                        \
+		  .sections = seen_by },                                                           \
+		{ .name = "users_text",                                                            \
+		  .type = OPTION_BLOB,                                                             \
+		  .offset = offsetof(struct owner, member.users_text),                             \
+		  .flags = OPTION_INTERNAL,                                                        \
+		  .sections = seen_by },                                                           \
+		END
+static const struct option client_certificate_rows[] = {
+	CLIENT_CERTIFICATES(config, tls.client_certificates, 0)
+};
+
 #define AT(member) offsetof(struct config_listener, member)
+static const struct option listener_client_rows[] = {
+	CLIENT_CERTIFICATES(config_listener, client_certificates, WORKER)
+};
 static const struct option listener_rows[] = {
 	SOURCE,
 	{ .name = "protocol",
@@ -227,7 +303,12 @@ static const struct option listener_rows[] = {
 	  .sections = WORKER,
 	  .min = 0,
 	  .max = CONFIG_LISTENERS_MAX },
-	MISSING("client_certificates", OPTION_GROUP),
+	{ .name = "client_certificates",
+	  .type = OPTION_GROUP,
+	  .sections = WORKER,
+	  .rows = listener_client_rows,
+	  .help = "As `tls.client_certificates`, for this listener; what is not set here is as "
+		  "there." },
 	{ .name = "bind",
 	  .type = OPTION_ADDRESS,
 	  .offset = AT(bind),
@@ -489,7 +570,10 @@ static const struct option tls_rows[] = {
 	  .sections = WORKER | KEEPER,
 	  .rows = ticket_rows,
 	  .help = "Resumption of TLS sessions (RFC 8446 2.2, RFC 5077)." },
-	MISSING("client_certificates", OPTION_GROUP),
+	{ .name = "client_certificates",
+	  .type = OPTION_GROUP,
+	  .rows = client_certificate_rows,
+	  .help = "Certificates that clients log in with." },
 	END,
 };
 

@@ -1,5 +1,6 @@
 /* generation - see generation.h. */
 #include "frontend/generation.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -91,16 +92,91 @@ static struct gate_rules rules_of(const struct config_listener *config)
 	};
 }
 
-/* The first listener whose contexts would be made of the same. */
+static bool asks(const struct config_listener *listener)
+{
+	return listener->client_certificates.mode != CLIENT_CERTIFICATES_OFF;
+}
+
+/* The first listener whose contexts would be made of the same; one that asks for certificates has its own. */
 static unsigned class_of(const struct generation *g, size_t i)
 {
 	const struct config_listener *all = g->config->listeners.items;
 	size_t first = 0;
 
-	while (first < i && all[first].profile != all[i].profile)
+	while (first < i &&
+	       (all[first].profile != all[i].profile || asks(&all[first]) || asks(&all[i])))
 		first++;
 	return (unsigned)first;
 }
+
+/* ---- client certificates ---- */
+
+static void client_rules_free(struct client_rules *rules)
+{
+	if (rules == NULL)
+		return;
+	client_trust_free(rules->trust);
+	client_users_free(rules->users);
+	free(rules);
+}
+
+/* The supervisor has judged the users' file already. NULL and why. */
+static struct client_rules *client_rules_new(const struct config_client_certificates *config,
+					     char why[256])
+{
+	struct client_rules *rules = calloc(1, sizeof(*rules));
+	struct span text = { (const char *)config->users_text.data, config->users_text.len };
+	const char *fault = NULL;
+	unsigned line;
+
+	snprintf(why, 256, "out of memory");
+	if (rules == NULL)
+		return NULL;
+	rules->required = config->mode == CLIENT_CERTIFICATES_REQUIRED;
+	rules->trust = client_trust_new(config->ca_pem, config->crl_pem, why);
+	if (rules->trust != NULL && text.data != NULL) {
+		rules->users = client_users_new(text, &line, &fault);
+		if (rules->users == NULL)
+			snprintf(why, 256, "%s", fault);
+	}
+	if (rules->trust != NULL && (text.data == NULL || rules->users != NULL))
+		return rules;
+	client_rules_free(rules);
+	return NULL;
+}
+
+static void ask_clients(struct served_listener *listener, struct config_faults *faults)
+{
+	const struct config_source *source = &listener->config->source;
+	char why[256];
+
+	listener->clients = client_rules_new(&listener->config->client_certificates, why);
+	if (listener->clients == NULL)
+		config_fault(faults, false, source->file, source->line, "client_certificates: %s",
+			     why);
+	else if (client_trust_outdated(listener->clients->trust))
+		config_fault(faults, true, source->file, source->line,
+			     "client_certificates: a revocation list is out of date: no "
+			     "certificate of its authority is good");
+}
+
+/* EXTERNAL is only for those who have shown a certificate; the rest is for all. */
+static bool set_mechanisms(struct served_listener *listener, const struct config_strings *all)
+{
+	size_t count = 0;
+
+	listener->mechanisms = calloc(all->count + 1, sizeof(*listener->mechanisms));
+	if (listener->mechanisms == NULL)
+		return false;
+	for (size_t i = 0; i < all->count; i++)
+		if (strcmp(all->items[i], "EXTERNAL") != 0)
+			listener->mechanisms[count++] = all->items[i];
+	listener->dialogue_certified = listener->dialogue;
+	listener->dialogue.mechanisms = listener->mechanisms;
+	return true;
+}
+
+/* ---- listeners ---- */
 
 static void make_listener(struct generation *g, size_t i, struct config_faults *faults)
 {
@@ -129,6 +205,11 @@ static void make_listener(struct generation *g, size_t i, struct config_faults *
 	listener->tls_class = class_of(g, i);
 	if (listener->tls_class == i && !tls_profile_check(listener->rules.profile, why))
 		config_fault(faults, false, config->source.file, config->source.line, "%s", why);
+	if (!set_mechanisms(listener, &all->auth.mechanisms))
+		config_fault(faults, false, config->source.file, config->source.line, "%s",
+			     "out of memory");
+	if (asks(config))
+		ask_clients(listener, faults);
 }
 
 struct generation *generation_new(struct config *config, struct book *book,
@@ -177,6 +258,10 @@ void generation_drop(struct generation *g)
 		backends_cleanup(&g->pools[i].backends);
 	}
 	contexts_free(g->contexts);
+	for (size_t i = 0; g->listeners && i < g->config->listeners.count; i++) {
+		client_rules_free(g->listeners[i].clients);
+		free(g->listeners[i].mechanisms);
+	}
 	book_drop(g->book);
 	free(g->pools);
 	free(g->listeners);

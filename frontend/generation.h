@@ -24,7 +24,11 @@ struct served_listener {
 	const struct protocol *protocol;
 	struct gate_rules rules;
 	unsigned tls_class; /* listeners of one class may use one context for a certificate */
+	struct client_rules *clients; /* NULL: they are not asked for certificates */
+	const char **mechanisms;      /* without EXTERNAL */
 	struct dialogue_settings dialogue;
+	struct dialogue_settings
+		dialogue_certified;      /* of a session whose certificate names a user */
 	struct extension_set extensions; /* what may be shown before login */
 	struct extension_list shown;     /* the same; what dialogue.capabilities points to */
 	struct smtp_relay_settings relay;

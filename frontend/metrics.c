@@ -29,6 +29,8 @@ static const char *const reasons[METRIC_REASONS] = {
 	"closed",
 	"handshake",
 	"tls_record",
+	"client_certificate",
+	"no_client_certificate",
 	"other",
 };
 

@@ -11,7 +11,7 @@
 
 enum metric_result { METRIC_ACCEPTED, METRIC_REFUSED, METRIC_TEMPORARY, METRIC_RESULTS };
 
-#define METRIC_REASONS        17 /* of `refused`; the last one stands for all others */
+#define METRIC_REASONS        19 /* of `refused`; the last one stands for all others */
 #define METRIC_VERSIONS       3  /* of TLS */
 #define METRIC_TICKET_RESULTS 6
 

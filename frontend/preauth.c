@@ -33,6 +33,14 @@ static void count_handshake(const struct session *s)
 		metrics_add(shared, column, metrics_ticket(s->tls.ticket_refused), 1);
 }
 
+/* For whom the client's certificate speaks; NULL: nobody, or it showed none that is good. */
+static const char *certified_user(const struct session *s)
+{
+	return s->certificate != NULL && s->certificate->status == CLIENT_CERTIFICATE_VERIFIED
+		       ? s->certificate->user
+		       : NULL;
+}
+
 static bool tls_stands(struct session *s)
 {
 	bool greet = s->dialogue == NULL;
@@ -42,13 +50,17 @@ static bool tls_stands(struct session *s)
 	tls_facts(s->client.tls, &s->tls);
 	s->tls.sni = NULL;
 	count_handshake(s);
+	s->certificate = tls_take_client_certificate(s->client.tls);
 	if (greet)
 		s->dialogue = calloc(1, sizeof(*s->dialogue));
 	if (s->dialogue == NULL) {
 		session_close(s, "no_memory");
 		return false;
 	}
-	dialogue_init(s->dialogue, s->listener->protocol, &s->listener->dialogue, PHASE_TLS);
+	dialogue_init(s->dialogue, s->listener->protocol,
+		      certified_user(s) != NULL ? &s->listener->dialogue_certified
+						: &s->listener->dialogue,
+		      PHASE_TLS);
 	session_enter(s, SESSION_DIALOGUE);
 	if (greet) {
 		output_init(&greeting, text, sizeof(text));
@@ -101,6 +113,7 @@ static void ask(struct session *s, const struct decision *d)
 		.local = sasl_address(&s->local, local, sizeof(local)),
 		.remote = sasl_address(&s->peer, remote, sizeof(remote)),
 		.tls_bits = s->tls.bits,
+		.external = span_of(certified_user(s)),
 		.decides = sasl_decides(s),
 	};
 

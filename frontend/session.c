@@ -474,6 +474,7 @@ static void session_free(struct session *s)
 	generation_drop(s->generation);
 	free(s->user);
 	free(s->sni);
+	client_certificate_free(s->certificate);
 	explicit_bzero(s, sizeof(*s));
 	free(s);
 }

@@ -60,12 +60,13 @@ struct session {
 	struct address peer, local;
 	char *user; /* as SASL returned it; NULL before */
 	char mechanism[24];
-	struct tls_facts tls; /* of the client; version NULL before TLS */
-	char *sni;            /* NULL: none */
-	const char *reason;   /* why it ends: a literal */
-	double began, active; /* loop time */
-	bool lingering;       /* all is sent; only its end of file is awaited */
-	size_t lingered;      /* bytes thrown away while closing */
+	struct tls_facts tls;                   /* of the client; version NULL before TLS */
+	struct client_certificate *certificate; /* what it showed; NULL: it was not asked */
+	char *sni;                              /* NULL: none */
+	const char *reason;                     /* why it ends: a literal */
+	double began, active;                   /* loop time */
+	bool lingering;                         /* all is sent; only its end of file is awaited */
+	size_t lingered;                        /* bytes thrown away while closing */
 };
 
 /* Takes the accepted socket; `listener` is the index of that generation's. NULL: out of memory, and fd is closed. */

@@ -41,6 +41,28 @@ void session_log(const struct session *s, struct log_line *line, enum log_level 
 	log_word(line, "client", address_text(&s->peer.u.any, text));
 }
 
+static void log_certificate(struct log_line *line, const struct session *s)
+{
+	const struct client_certificate *certificate = s->certificate;
+	static const char *const words[] = {
+		[CLIENT_CERTIFICATE_NONE] = "none",
+		[CLIENT_CERTIFICATE_UNVERIFIED] = "unverified",
+		[CLIENT_CERTIFICATE_VERIFIED] = "verified",
+	};
+
+	/* Before the handshake is over nothing is proven but what is wrong. */
+	if (certificate == NULL ||
+	    (certificate->status != CLIENT_CERTIFICATE_UNVERIFIED && s->tls.version == NULL))
+		return;
+	log_word(line, "client_certificate", words[certificate->status]);
+	if (certificate->fault != NULL)
+		log_word(line, "certificate_fault", certificate->fault);
+	if (certificate->name != NULL)
+		log_value(line, "certificate_name", span_of(certificate->name));
+	if (certificate->user != NULL)
+		log_value(line, "certificate_user", span_of(certificate->user));
+}
+
 void session_log_end(const struct session *s)
 {
 	struct log_line line;
@@ -59,6 +81,7 @@ void session_log_end(const struct session *s)
 			log_value(&line, "sni", span_of(s->sni));
 		log_word(&line, "resumed", s->tls.resumed ? "yes" : "no");
 	}
+	log_certificate(&line, s);
 	if (s->backend_accepted)
 		log_word(&line, "backend", backend_login_name(s, backend));
 	log_number(&line, "in", s->client.received);

@@ -1,5 +1,5 @@
 /* tls - one leg of a session behind the one gate to the library. See tls.h for the invariants. */
-#include "frontend/tls_internal.h"
+#include "frontend/tls_peer.h"
 #include <arpa/inet.h>
 #include <assert.h>
 #include <stdio.h>
@@ -48,7 +48,11 @@ static struct tls *tls_new(struct tls_context *context, bool server)
 	tls->profile = context->profile;
 	wolfSSL_SetIOReadCtx(tls->ssl, tls);
 	wolfSSL_SetIOWriteCtx(tls->ssl, tls);
-	return tls;
+	tls->rules = context->rules;
+	if (tls->rules == NULL || tls_peer_begin(tls))
+		return tls;
+	tls_free(tls);
+	return NULL;
 }
 
 struct tls *tls_accept_new(struct tls_context *context, const struct tls_accept *accept)
@@ -105,6 +109,7 @@ void tls_free(struct tls *tls)
 		return;
 	wolfSSL_free(tls->ssl);
 	tls_context_drop(tls->context);
+	client_certificate_free(tls->client);
 	explicit_bzero(tls, sizeof(*tls));
 	free(tls);
 }
@@ -275,6 +280,10 @@ void tls_facts(const struct tls *tls, struct tls_facts *out)
 
 const char *tls_failure(const struct tls *tls)
 {
+	const char *client = tls_peer_failure(tls);
+
+	if (client != NULL)
+		return client;
 	switch (tls->error) {
 	case VERSION_ERROR:
 		return "tls_version";

@@ -10,6 +10,7 @@
 
 #include "frontend/book.h"
 #include "frontend/buffer.h"
+#include "frontend/client_certificate.h"
 #include "frontend/config.h"
 #include "frontend/key.h"
 #include "frontend/profile.h"
@@ -31,11 +32,32 @@ struct tls_signer {
 };
 void tls_sign_by(const struct tls_signer *); /* copied; NULL: nobody */
 
-/* Borrowed while a context is made. */
+/* Whom a listener asks for a certificate, and what one is good for. */
+struct client_rules {
+	struct client_trust *trust;
+	struct client_users *users; /* NULL: the address in the certificate */
+	bool required;
+};
+
+enum client_certificate_status {
+	CLIENT_CERTIFICATE_NONE, /* asked for and not sent */
+	CLIENT_CERTIFICATE_UNVERIFIED,
+	CLIENT_CERTIFICATE_VERIFIED,
+};
+
+struct client_certificate {
+	enum client_certificate_status status;
+	const char *fault; /* why it is not verified: a word, a literal */
+	char *name;        /* verified: as the log is to know it; NULL: it has none */
+	char *user;        /* for whom it may log in; NULL: nobody */
+};
+
+/* Borrowed while a context is made, but for the clients' rules, which outlive it. */
 struct tls_server_settings {
 	const struct profile *profile;
 	const struct book_entry *certificate;
-	int ticket_lifetime; /* seconds; 0: sessions are not resumed */
+	int ticket_lifetime;                /* seconds; 0: sessions are not resumed */
+	const struct client_rules *clients; /* NULL: they are not asked; else nothing is resumed */
 };
 
 /* Whether the library takes all that a profile allows; if not, why. */
@@ -87,6 +109,9 @@ struct tls_facts {
 		ticket_refused; /* a word, of one that the client has shown; NULL: it has not, or it was taken */
 };
 void tls_facts(const struct tls *, struct tls_facts *);
+/* What came of asking; the caller frees it. NULL: nothing was asked, or it was taken before. */
+struct client_certificate *tls_take_client_certificate(struct tls *);
+void client_certificate_free(struct client_certificate *); /* NULL is fine */
 /* In words for the log: "tls_version", "no_common_cipher", "certificate", "not_tls", "handshake"... */
 const char *tls_failure(const struct tls *);
 

@@ -2,7 +2,7 @@
  * Invariants: nothing but what the profile of the listener or pool allows (tls_profile.c); no session cache, tickets where
  * they are wanted; a certificate is only asked for where it could let somebody in (RFC 8314 4.2). RFC 9325 3 and 4.
  */
-#include "frontend/tls_internal.h"
+#include "frontend/tls_peer.h"
 #include "frontend/tls_staple.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,7 +66,10 @@ struct tls_context *tls_context_server(const struct tls_server_settings *setting
 	snprintf(text, 256, "the TLS library does not take the certificate chain");
 	if (!load_chain(context, chain) || !tls_key_device_use(context))
 		goto fail;
-	if (settings->ticket_lifetime > 0)
+	snprintf(text, 256, "the TLS library does not take the authorities of clients");
+	if (settings->clients != NULL && !tls_context_ask_client(context, settings->clients))
+		goto fail;
+	if (settings->ticket_lifetime > 0 && settings->clients == NULL)
 		tls_context_tickets(context, settings->ticket_lifetime);
 	snprintf(text, 256, "the TLS library does not take the OCSP response");
 	if (tls_staple_use(context, settings->certificate->staple,

@@ -29,6 +29,8 @@ struct tls_context {
 	bool tickets;              /* of a server: they may be made */
 	bool listed;               /* of_keys, by tls_key.c */
 	LIST_ENTRY(tls_context) of_keys;
+	const struct client_rules
+		*rules; /* of a server that asks for a certificate: no tickets; else NULL */
 };
 
 struct tls {
@@ -41,6 +43,8 @@ struct tls {
 	struct buffer *in, *out; /* only while a call is under way */
 	int error;
 	struct tls_facts facts;
+	const struct client_rules *rules;  /* of the context */
+	struct client_certificate *client; /* with them */
 	char name[TLS_NAME_MAX + 1]; /* server: the client's SNI; client: the name to verify */
 };
 

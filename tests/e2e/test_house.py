@@ -60,6 +60,7 @@ def test_the_gate_is_pure(name):
         "frontend/certificate_check.c",
         "frontend/certificate_parts.h",
         "frontend/certificate_staple.c",
+        "frontend/client_certificate.c",
         "frontend/key.c",
         "frontend/key_parts.h",
         "frontend/public_key.c",

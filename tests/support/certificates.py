@@ -95,3 +95,64 @@ def _alternative(name):
         return f"IP:{ipaddress.ip_address(name)}"
     except ValueError:
         return f"DNS:{name}"
+
+
+def make_client_certificate(folder, ca, addresses, key="ec", days=1, usage="clientAuth", name="A client", chain=()):
+    """A certificate that a client logs in with, for these addresses; behind it in the file, those of `chain`."""
+    os.makedirs(folder, exist_ok=True)
+    stem = _stem(folder, "client")
+    settings = _write(stem + ".cnf", f"[req]\ndistinguished_name = dn\nprompt = no\n[dn]\nCN = {name}\n")
+    extensions = _write(
+        stem + ".ext",
+        "basicConstraints = CA:FALSE\nkeyUsage = critical, digitalSignature\nsubjectKeyIdentifier = hash\nauthorityKeyIdentifier = keyid\n"
+        + (f"extendedKeyUsage = {usage}\n" if usage else "")
+        + (f"subjectAltName = {','.join('email:' + one for one in addresses)}\n" if addresses else ""),
+    )
+    kinds = {**_KEYS, "rsa-1024": ["-newkey", "rsa:1024"]}
+    _openssl("req", "-new", "-nodes", "-sha256", *kinds[key], "-config", settings, "-keyout", stem + ".key", "-out", stem + ".csr")
+    _openssl("x509", "-req", "-sha256", "-in", stem + ".csr", "-CA", ca.certificate, "-CAkey", ca.key,
+             "-set_serial", str(int.from_bytes(os.urandom(8), "big") >> 1), "-days", str(days),
+             "-extfile", extensions, "-out", stem + ".pem")
+    with open(stem + ".pem", "a", encoding="ascii") as out:
+        for path in chain:
+            with open(path, encoding="ascii") as file:
+                out.write(file.read())
+    return Certificate(chain=stem + ".pem", key=stem + ".key", names=tuple(addresses))
+
+
+def make_intermediate(folder, ca, name="Throw-away intermediate CA", days=1):
+    """An authority below another one."""
+    stem = _stem(folder, name.replace(" ", "-").lower())
+    settings = _write(stem + ".cnf", f"[req]\ndistinguished_name = dn\nprompt = no\n[dn]\nCN = {name}\n")
+    extensions = _write(stem + ".ext", "basicConstraints = critical, CA:TRUE\nkeyUsage = critical, keyCertSign, cRLSign\n"
+                                       "subjectKeyIdentifier = hash\nauthorityKeyIdentifier = keyid\n")
+    _openssl("req", "-new", "-nodes", "-sha256", *_KEYS["ec"], "-config", settings, "-keyout", stem + ".key", "-out", stem + ".csr")
+    _openssl("x509", "-req", "-sha256", "-in", stem + ".csr", "-CA", ca.certificate, "-CAkey", ca.key, "-set_serial",
+             str(int.from_bytes(os.urandom(8), "big") >> 1), "-days", str(days), "-extfile", extensions, "-out", stem + ".pem")
+    return Authority(certificate=stem + ".pem", key=stem + ".key")
+
+
+def make_crl(folder, ca, revoked=(), end="+1 day"):
+    """A revocation list of that authority with these certificates on it; `end` as date(1) takes it. Returns its path."""
+    stem = _stem(folder, "crl")
+    _write(stem + ".key", "")    # so that the next one has another name
+    lines = []
+    for one in revoked:
+        serial = _text("x509", "-in", one.chain, "-noout", "-serial").partition("=")[2]
+        lines.append(f"R\t491231235959Z\t200101000000Z\t{serial}\tunknown\t/CN=revoked\n")
+    index = _write(stem + ".index", "".join(lines))
+    _write(stem + ".index.attr", "")
+    settings = _write(stem + ".cnf", f"[ca]\ndefault_ca = one\n[one]\ndatabase = {index}\ndefault_md = sha256\n")
+    moment = subprocess.run(["date", "-u", "-d", end, "+%Y%m%d%H%M%SZ"], capture_output=True, text=True, check=True).stdout.strip()
+    _openssl("ca", "-gencrl", "-config", settings, "-cert", ca.certificate, "-keyfile", ca.key,
+             "-crl_lastupdate", "20200101000000Z", "-crl_nextupdate", moment, "-out", stem + ".pem")
+    return stem + ".pem"
+
+
+def fingerprint(certificate):
+    """Its SHA-256 as openssl prints it: pairs of digits and colons."""
+    return _text("x509", "-in", certificate.chain, "-noout", "-fingerprint", "-sha256").partition("=")[2]
+
+
+def _text(*arguments):
+    return subprocess.run(["openssl", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True).stdout.strip()

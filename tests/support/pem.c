@@ -74,7 +74,7 @@ static X509 *make_certificate(EVP_PKEY *key, const char *name, X509 *issuer, EVP
 	X509_set_issuer_name(certificate, X509_get_subject_name(issuer));
 	if (issuer == certificate) {
 		extend(certificate, issuer, NID_basic_constraints, "critical,CA:TRUE");
-		extend(certificate, issuer, NID_key_usage, "critical,keyCertSign");
+		extend(certificate, issuer, NID_key_usage, "critical,keyCertSign,cRLSign");
 		extend(certificate, issuer, NID_subject_key_identifier, "hash");
 	} else {
 		char text[300];
@@ -205,4 +205,61 @@ unsigned char *pem_staple(const struct pem_pair *authority, const struct pem_pai
 	X509_free(certificate);
 	X509_free(issuer);
 	return copy;
+}
+
+struct pem_pair pem_issue_client(const struct pem_pair *authority, const char *kind,
+				 const char *name, const struct pem_extension *extensions, int days)
+{
+	static long serial = 1000;
+	X509 *issuer = read_certificate(authority), *certificate = X509_new();
+	EVP_PKEY *issuer_key = read_key(authority), *key = make_key(kind);
+
+	X509_set_version(certificate, 2);
+	ASN1_INTEGER_set(X509_get_serialNumber(certificate), serial++);
+	X509_gmtime_adj(X509_getm_notBefore(certificate), -10 * 86400);
+	X509_gmtime_adj(X509_getm_notAfter(certificate), days * 86400L);
+	X509_set_pubkey(certificate, key);
+	X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_UTF8,
+				   (const unsigned char *)name, -1, -1, 0);
+	X509_set_issuer_name(certificate, X509_get_subject_name(issuer));
+	for (; extensions->name != NULL; extensions++)
+		extend(certificate, issuer, OBJ_sn2nid(extensions->name), extensions->value);
+	must(X509_sign(certificate, issuer_key, EVP_sha256()) > 0, "X509_sign");
+	X509_free(issuer);
+	EVP_PKEY_free(issuer_key);
+	return write_pair(certificate, key);
+}
+
+static void revoke(X509_CRL *list, const struct pem_pair *pair)
+{
+	X509_REVOKED *entry = X509_REVOKED_new();
+	X509 *certificate = read_certificate(pair);
+
+	X509_REVOKED_set_serialNumber(entry, X509_get_serialNumber(certificate));
+	X509_REVOKED_set_revocationDate(entry, X509_getm_notBefore(certificate));
+	must(X509_CRL_add0_revoked(list, entry) == 1, "X509_CRL_add0_revoked");
+	X509_free(certificate);
+}
+
+char *pem_revocation_list(const struct pem_pair *authority, const struct pem_pair *revoked)
+{
+	X509 *issuer = read_certificate(authority);
+	EVP_PKEY *key = read_key(authority);
+	X509_CRL *list = X509_CRL_new();
+	BIO *bio = BIO_new(BIO_s_mem());
+	ASN1_TIME *moment = X509_gmtime_adj(NULL, -3600);
+
+	X509_CRL_set_version(list, 1);
+	X509_CRL_set_issuer_name(list, X509_get_subject_name(issuer));
+	X509_CRL_set1_lastUpdate(list, moment);
+	X509_CRL_set1_nextUpdate(list, X509_gmtime_adj(moment, 3600));
+	if (revoked != NULL)
+		revoke(list, revoked);
+	must(X509_CRL_sign(list, key, EVP_sha256()) > 0, "X509_CRL_sign");
+	must(PEM_write_bio_X509_CRL(bio, list) == 1, "PEM_write_bio_X509_CRL");
+	ASN1_TIME_free(moment);
+	X509_CRL_free(list);
+	EVP_PKEY_free(key);
+	X509_free(issuer);
+	return text_of(bio);
 }

@@ -14,6 +14,16 @@ struct pem_pair {
  * (or another size), "Ed25519". Ends the program when libcrypto fails. */
 struct pem_pair pem_authority(const char *kind);
 struct pem_pair pem_issue(const struct pem_pair *authority, const char *kind, const char *name);
+/* The same for a client: its extensions are given as libcrypto's configuration writes them, NULL at the end of either. `days`
+ * from now on; negative: it has ended. */
+struct pem_extension {
+	const char *name, *value; /* "subjectAltName", "email:alice@example.test" */
+};
+struct pem_pair pem_issue_client(const struct pem_pair *authority, const char *kind,
+				 const char *name, const struct pem_extension *extensions,
+				 int days);
+/* A revocation list of that authority, NUL-terminated PEM, with that certificate on it (NULL: none). The caller frees it. */
+char *pem_revocation_list(const struct pem_pair *authority, const struct pem_pair *revoked);
 void pem_free(struct pem_pair *);
 
 /* The first certificate of the chain in DER; its length. Ends the program when it does not fit. */

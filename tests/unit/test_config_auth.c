@@ -53,7 +53,12 @@ static const struct fault_case cases[] = {
 	{ "auth: { source = \"sasl\"; sasl: { " STORE " }; mechanisms = (\n\"ANONYMOUS\" ); };", 1,
 	  "proves nothing" },
 	{ "auth: { source = \"sasl\"; sasl: { " STORE " }; mechanisms = (\n\"EXTERNAL\" ); };", 1,
-	  "not available in this version" },
+	  "no listener asks for one" },
+	{ "auth: { source = \"sasl\"; mechanisms = (\n\"EXTERNAL\" ); };", 1,
+	  "no listener asks for one" },
+	{ "auth: { mechanisms = ( \"PLAIN\",\n\"EXTERNAL\" ); };", 1, "needs source = \"sasl\"" },
+	{ "auth: {\nsource = \"sasl\"; mechanisms = ( \"EXTERNAL\", \"PLAIN\" ); };", 1,
+	  "needs auth.sasl with a pwcheck_method" },
 	{ "auth: { source = \"sasl\"; sasl: { " STORE
 	  " }; mechanisms = (\n\"SCRAM-SHA-256-PLUS\" ); };",
 	  1, "channel binding, which is not available in this version" },

@@ -1,0 +1,11 @@
+/* The certificate of an authority whose key exists no more; text of C strings, for the fuzzing of client certificates. */
+"-----BEGIN CERTIFICATE-----\n"
+	"MIIBaTCCARCgAwIBAgIUJJMqtMzTsm0YKVnf4urBDMIgDi8wCgYIKoZIzj0EAwIw\n"
+	"EjEQMA4GA1UEAwwHRnV6eiBDQTAgFw0yNjExMjIwNTUwMTlaGA8yMTI2MTAyOTA1\n"
+	"NTAxOVowEjEQMA4GA1UEAwwHRnV6eiBDQTBZMBMGByqGSM49AgEGCCqGSM49AwEH\n"
+	"A0IABOHGpI099UFPOJ9cMPLhnn38fwha+PWkYR2UbwkPd7Bnrzyr9rvEJ+jfsNEc\n"
+	"5E/xkxmwvcnXLtS2Y+pTmFRsjPijQjBAMA8GA1UdEwEB/wQFMAMBAf8wDgYDVR0P\n"
+	"AQH/BAQDAgEGMB0GA1UdDgQWBBRhBE5lc4hN9oKhnqSUzfs75u9AlDAKBggqhkjO\n"
+	"PQQDAgNHADBEAiBBP4oOVCrig/upx1drp7ZbR2c3wQzoD+FJsxf04hNcbAIgV6T1\n"
+	"06c8n8C2L+PfGe5fVS8K1RbziVqFA5y6aTF+9eE=\n"
+	"-----END CERTIFICATE-----\n"
