@@ -8,6 +8,7 @@
 #include "frontend/channel.h"
 #include "frontend/child.h"
 #include "frontend/generation.h"
+#include "frontend/keeper_tickets.h"
 #include "frontend/prepared.h"
 #include "frontend/status_http.h"
 #include <stdlib.h>
@@ -24,7 +25,8 @@ struct checker {
 	uint32_t generation; /* of PREPARE */
 	struct config *config;
 	struct config_faults faults;
-	struct certify *certify; /* while certificates are read */
+	struct keeper_tickets *tickets; /* the file of them */
+	struct certify *certify;        /* while certificates are read */
 };
 
 /* The pages' library is looked for last, when the keys are gone: it brings a second TLS library into the process. */
@@ -110,6 +112,8 @@ static bool prepare(struct checker *checker, struct message_reader *reader)
 		answer(checker);
 		return true;
 	}
+	if (checker->list.mode != CERTIFICATE_RENEWAL)
+		keeper_tickets_check(checker->tickets, checker->config, &checker->faults, false);
 	checker->certify =
 		certify_new(checker->config, &checker->list, checker->old, &checker->faults);
 	return checker->certify != NULL && go_on(checker);
@@ -132,6 +136,9 @@ static bool understand(struct checker *checker, unsigned type, struct message_re
 	switch (type) {
 	case CONTROL_CERTIFICATES:
 		return take_list(checker, reader, fds, nfds);
+	case CONTROL_TICKETS:
+		keeper_tickets_message(checker->tickets, reader, nfds == 1 ? fds[0] : -1);
+		return !reader->failed;
 	case CONTROL_PREPARE:
 		return prepare(checker, reader);
 	case CONTROL_FILES:
@@ -162,6 +169,7 @@ static void checker_cleanup(struct checker *checker)
 {
 	channel_cleanup(&checker->channel);
 	certify_free(checker->certify);
+	keeper_tickets_free(checker->tickets);
 	config_free(checker->config);
 	config_faults_cleanup(&checker->faults);
 	book_drop(checker->old);
@@ -178,6 +186,9 @@ int checker_run(const struct child_start *start)
 			 CONTROL_QUEUE_MAX, &handlers, &checker) < 0)
 		return EX_SOFTWARE;
 	checker.arena = arena_new();
+	checker.tickets = keeper_tickets_new();
+	if (checker.tickets == NULL)
+		return EX_SOFTWARE;
 	ev_run(checker.loop, 0);
 	checker_cleanup(&checker);
 	tls_cleanup();

@@ -598,6 +598,11 @@ void children_kill_keeper(struct children *all)
 	child_kill(keeper_of(all));
 }
 
+void children_give_tickets(struct children *all, const char *path)
+{
+	child_give_tickets(keeper_of(all), path);
+}
+
 void child_kept(struct child *keeper)
 {
 	struct children *all = keeper->all;

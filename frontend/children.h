@@ -145,6 +145,8 @@ void children_renew(struct children *, const struct certificates *);
 void children_renew_commit(struct children *);
 void children_renew_abort(struct children *);
 void children_kill_keeper(struct children *);
+/* The file of ticket keys, opened anew, to the keeper that has the configuration in force or waits for it. */
+void children_give_tickets(struct children *, const char *path);
 /* The certificates in force are now found there, with the same book. */
 void children_move_certificates(struct children *, const struct certificates *);
 

@@ -5,6 +5,7 @@
 #include "frontend/children_talk.h"
 #include "frontend/log_target.h"
 #include "frontend/prepared.h"
+#include "frontend/ticket_file.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,10 +86,27 @@ static void give_status(struct child *child, const struct listening *listening)
 	send_to(child, &writer, &listening->status, 1);
 }
 
+void child_give_tickets(struct child *child, const char *path)
+{
+	struct message_writer writer;
+	const char *why;
+	int fd = ticket_file_open(path, &why);
+
+	message_begin(&writer, CONTROL_MESSAGE_MAX, CONTROL_TICKETS);
+	message_put_string(&writer, path);
+	message_put_string(&writer, why);
+	send_to(child, &writer, &fd, fd >= 0 ? 1 : 0);
+	if (fd >= 0)
+		close(fd);
+}
+
 static void give_config(struct child *child, uint32_t number, const struct config *config)
 {
 	struct message_writer writer;
+	const char *tickets = ticket_file_path(config);
 
+	if (tickets != NULL && (child->kind == CHILD_KEEPER || child->kind == CHILD_CHECKER))
+		child_give_tickets(child, tickets);
 	child->given = number;
 	child->ready = false;
 	message_begin(&writer, CONTROL_MESSAGE_MAX, CONTROL_PREPARE);

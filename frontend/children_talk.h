@@ -15,6 +15,8 @@ void child_tell_generation(struct child *, enum control_type, uint32_t number);
 /* The book, PREPARE of that generation, and a worker's listening sockets. */
 void child_give(struct child *, const struct children_setup *);
 void child_give_check(struct child *, const struct children_checking *);
+/* TICKETS, to the keeper or the checker. */
+void child_give_tickets(struct child *, const char *path);
 /* BOOK alone, for the generation in force. */
 void child_give_book(struct child *, const struct certificates *);
 /* The list whose files it may ask for; NULL: none. */

@@ -40,7 +40,7 @@ static unsigned section_of(enum child_kind kind)
 	case CHILD_MONITOR:
 		return SECTION_MONITOR;
 	case CHILD_CHECKER:
-		return SECTION_WORKER | SECTION_AUTH;
+		return SECTION_WORKER | SECTION_AUTH | SECTION_KEEPER;
 	default:
 		return SECTION_WORKER | SECTION_LOGIN;
 	}

@@ -136,8 +136,8 @@ void keeper_tickets_message(struct keeper_tickets *tickets, struct message_reade
 
 /* ---- the configuration ---------------------------------------------------------------------------------------------- */
 
-void keeper_tickets_check(struct keeper_tickets *tickets, const struct config *config,
-			  struct config_faults *faults)
+void keeper_tickets_check(const struct keeper_tickets *tickets, const struct config *config,
+			  struct config_faults *faults, bool warning)
 {
 	const struct offered *offered = &tickets->offered;
 	const char *path = config->tls.tickets.file;
@@ -145,9 +145,9 @@ void keeper_tickets_check(struct keeper_tickets *tickets, const struct config *c
 	if (!config->tls.tickets.enabled || path == NULL)
 		return;
 	if (!same_path(path, offered->path))
-		config_fault(faults, false, path, 0, "the keys of tickets were not handed over");
+		config_fault(faults, warning, path, 0, "the keys of tickets were not handed over");
 	else if (offered->fault[0] != '\0')
-		config_fault(faults, false, path, offered->line, "%s", offered->fault);
+		config_fault(faults, warning, path, offered->line, "%s", offered->fault);
 }
 
 void keeper_tickets_commit(struct keeper_tickets *tickets, const struct config *config)

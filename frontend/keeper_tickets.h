@@ -20,8 +20,9 @@ void keeper_tickets_free(struct keeper_tickets *);
  * that file is in use; a bad one is then told to the log. */
 void keeper_tickets_message(struct keeper_tickets *, struct message_reader *, int fd);
 
-/* Adds a fault when the configuration names a file and the one that came last by that name is not there or not good. */
-void keeper_tickets_check(struct keeper_tickets *, const struct config *, struct config_faults *);
+/* Adds a fault or a warning when the configuration names a file and the one that came last by that name is not there or not good. */
+void keeper_tickets_check(const struct keeper_tickets *, const struct config *,
+			  struct config_faults *, bool warning);
 
 /* From now on as this configuration says. */
 void keeper_tickets_commit(struct keeper_tickets *, const struct config *);

@@ -15,6 +15,7 @@
 #include "frontend/pid_file.h"
 #include "frontend/reload.h"
 #include "frontend/renewal.h"
+#include "frontend/ticket_file.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -49,6 +50,7 @@ struct supervisor {
 	struct listening listening;
 	struct reload reload;
 	struct renewal renewal;
+	struct ticket_file tickets;
 	struct log_target log;
 	int shared, pid_file;
 	ev_signal signals[4];
@@ -76,6 +78,7 @@ static void cancel_changes(struct supervisor *supervisor)
 {
 	reload_cancel(&supervisor->reload);
 	renewal_end(&supervisor->renewal);
+	ticket_file_end(&supervisor->tickets);
 }
 
 static void stop(struct supervisor *supervisor)
@@ -160,6 +163,7 @@ static void on_prepared(struct children *children)
 	log_seccomp_off(supervisor);
 	tell_ready(supervisor);
 	renewal_start(&supervisor->renewal);
+	ticket_file_start(&supervisor->tickets, supervisor->loop);
 	if (supervisor->reload.again)
 		reload_begin(&supervisor->reload);
 }
@@ -313,6 +317,7 @@ static void reload_ended(struct reload *reload, bool done)
 	if (!reload->again) {
 		tell_ready(supervisor);
 		renewal_resume(&supervisor->renewal);
+		ticket_file_update(&supervisor->tickets);
 	}
 }
 
@@ -331,6 +336,13 @@ static void renewal_ended(struct renewal *renewal)
 
 	if (supervisor->phase == SUPERVISOR_RUNNING && supervisor->reload.again)
 		reload_begin(&supervisor->reload);
+}
+
+static void tickets_changed(void *owner)
+{
+	struct supervisor *supervisor = owner;
+
+	children_give_tickets(&supervisor->children, ticket_file_path(supervisor->config));
 }
 
 static void on_watchdog(struct ev_loop *loop, ev_timer *timer, int events)
@@ -555,6 +567,9 @@ int supervisor_run(const char *path, bool only_check)
 						.certificates = &supervisor.certificates,
 						.may_begin = renewal_may_begin,
 						.ended = renewal_ended };
+	supervisor.tickets = (struct ticket_file) { .config = &supervisor.config,
+						    .changed = tickets_changed,
+						    .owner = &supervisor };
 	child_undumpable(false);
 	child_raise_descriptors();
 	supervisor.loop = ev_default_loop(EVBACKEND_EPOLL | EVFLAG_NOENV);

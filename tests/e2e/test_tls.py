@@ -212,16 +212,6 @@ def test_renegotiation_is_refused(front):
         process.stdout.close()
 
 
-def test_nothing_is_resumed_in_this_version(front, authority):
-    context = clients.tls_context(authority.certificate, ssl.TLSVersion.TLSv1_2)
-    with clients.reach(front.port("imap", "implicit"), "imap", "implicit", context) as wire:
-        session = wire.socket.session
-    raw = clients.Wire(front.port("imap", "implicit"))
-    again = context.wrap_socket(raw.socket, server_hostname="localhost", session=session)
-    assert not again.session_reused
-    again.close()
-
-
 @pytest.mark.parametrize("protocol, line", [("submission", "QUIT"), ("imap", "a LOGOUT"), ("pop3", "QUIT")])
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("old", (False, True), ids=("TLSv1.3", "TLSv1.2"))

@@ -84,7 +84,7 @@ static size_t faults_of(const char *file, char text[256], int *line)
 	struct config_faults faults = { .count = 0 };
 	size_t errors;
 
-	keeper_tickets_check(tickets, &config, &faults);
+	keeper_tickets_check(tickets, &config, &faults, false);
 	errors = faults.errors;
 	if (errors > 0) {
 		assert_string_equal(faults.items[0].file, file);
