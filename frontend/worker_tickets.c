@@ -37,11 +37,12 @@ static void wait_for(struct worker_tickets *tickets, double seconds)
 
 static void take(struct worker_tickets *tickets, const struct ticket_keys *fresh)
 {
-	const struct ticket_key *before = ticket_keys_sealing(&tickets->keys);
-	bool other = before == NULL ||
-		     memcmp(before->name, ticket_keys_sealing(fresh)->name, TICKET_NAME_LEN) != 0;
+	struct ticket_keys before = tickets->keys;
+	bool other;
 
 	ticket_keys_take(&tickets->keys, fresh);
+	other = memcmp(before.keys, tickets->keys.keys, sizeof(before.keys)) != 0;
+	ticket_keys_wipe(&before);
 	tls_tickets_use(&tickets->keys);
 	if (other)
 		tell(&tickets->keys);
