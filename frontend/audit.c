@@ -5,11 +5,14 @@
 #include "frontend/audit_chain.h"
 #include "frontend/audit_findings.h"
 #include "frontend/audit_records.h"
+#include "frontend/gate.h"
 #include "frontend/profile.h"
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#define WEEK_SECONDS (7 * 86400)
 
 struct audit {
 	const struct config *config;
@@ -76,6 +79,33 @@ static void print_profile(const struct profile *profile, FILE *out)
 	fputc('\n', out);
 }
 
+/* Submission has no registered identifier: whatever a client names there is another protocol's. */
+static void print_alpn(const struct config_listener *listener, FILE *out)
+{
+	static const char *const modes[] = {
+		[GATE_ALPN_STRICT] = "or none",
+		[GATE_ALPN_REQUIRE] = "required",
+		[GATE_ALPN_COMPAT] = "or anything",
+	};
+
+	if (listener->protocol == PROTOCOL_SUBMISSION)
+		fprintf(out, "  ALPN         %s\n",
+			listener->alpn == GATE_ALPN_COMPAT ? "anything" : "none");
+	else
+		fprintf(out, "  ALPN         %s, %s\n", protocol_names[listener->protocol],
+			modes[listener->alpn]);
+}
+
+static void print_tickets(const struct config *config, FILE *out)
+{
+	if (!config->tls.tickets.enabled)
+		fputs("  tickets      off\n", out);
+	else if (config->tls.tickets.file != NULL)
+		fputs("  tickets      keys from a file\n", out);
+	else
+		fprintf(out, "  tickets      a new key every %d s\n", config->tls.tickets.rotate);
+}
+
 static void judge_profile(struct audit *audit, const struct profile *profile, const char *where)
 {
 	if (profile->min < PROFILE_TLS12)
@@ -103,6 +133,22 @@ static bool has_implicit_twin(const struct config *config, const struct config_l
 			return true;
 	}
 	return false;
+}
+
+/* Each profile is told whole once. */
+static void tell_profile(const struct audit *audit, const struct config_listener *listener)
+{
+	const struct profile *profile = profile_find(listener->profile);
+
+	for (const struct config_listener *other = audit->config->listeners.items; other < listener;
+	     other++) {
+		if (other->profile != listener->profile)
+			continue;
+		fprintf(audit->out, "  profile      %s (%s), as above\n", profile->name,
+			profile->standard);
+		return;
+	}
+	print_profile(profile, audit->out);
 }
 
 static bool hostname_covered(const struct audit *audit, uint32_t set)
@@ -146,10 +192,14 @@ static void audit_listener(struct audit *audit, const struct config_listener *li
 		 listener->address, listener->port,
 		 listener->tls == LISTENER_IMPLICIT ? "implicit" : "starttls");
 	fprintf(audit->out, "\n[%s]\n", where);
-	print_profile(profile, audit->out);
+	tell_profile(audit, listener);
 	fprintf(audit->out, "  unknown name %s\n",
 		refuses ? "refused" : "gets the default certificate");
+	print_alpn(listener, audit->out);
+	print_tickets(audit->config, audit->out);
 	print_certificates_of(audit, (uint32_t)listener->set);
+	if (listener->alpn == GATE_ALPN_COMPAT)
+		find(audit, AUDIT_ALPN_COMPAT, where);
 	judge_profile(audit, profile, where);
 	if (!refuses)
 		find(audit, AUDIT_UNKNOWN_SNI, where);
@@ -227,6 +277,8 @@ static void judge_chain(struct audit *audit, const struct audit_link *links, siz
 		find(audit, AUDIT_KEY_SMALL, where);
 	if (old)
 		find(audit, AUDIT_OLD_HASH, where);
+	if (count > 0 && links[0].self_signed)
+		find(audit, AUDIT_SELF_SIGNED, where);
 	if (count > 0 && !links[0].alt_names)
 		find(audit, AUDIT_NO_ALT_NAME, where);
 }
@@ -301,6 +353,8 @@ static void audit_pool(struct audit *audit, const struct config_pool *pool)
 	char where[128];
 
 	snprintf(where, sizeof(where), "backend %s", pool->name);
+	if (pool->tls != BACKEND_TLS_NONE && profile_find(pool->profile)->min < PROFILE_TLS12)
+		find(audit, AUDIT_POOL_OLD_VERSION, where);
 	if (pool->plaintext_ok && pool->tls == BACKEND_TLS_NONE)
 		find(audit, AUDIT_CLEAR_TEXT, where);
 	if (pool->tls != BACKEND_TLS_NONE && pool->verify == VERIFY_NONE)
@@ -343,6 +397,9 @@ struct audit_result audit(const struct config *config, const struct book *book, 
 	fputs("LISTENERS\n", out);
 	for (size_t i = 0; i < config->listeners.count; i++)
 		audit_listener(&state, &config->listeners.items[i]);
+	if (config->tls.tickets.enabled && config->tls.tickets.file == NULL &&
+	    config->tls.tickets.rotate > WEEK_SECONDS)
+		find(&state, AUDIT_TICKETS_OLD, "tls.tickets.rotate");
 	fputs("\nCERTIFICATES\n", out);
 	for (uint32_t i = 0; i < book_count(book); i++)
 		audit_certificate(&state, i);

@@ -38,8 +38,8 @@ static void read_link(X509 *certificate, struct audit_link *out)
 	out->bits = key ? (unsigned)EVP_PKEY_get_bits(key) : 0;
 	out->rsa = key && EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA;
 	X509_get_signature_info(certificate, &hash, NULL, NULL, NULL);
-	out->old_hash = (hash == NID_sha1 || hash == NID_md5) &&
-			!(X509_get_extension_flags(certificate) & EXFLAG_SS);
+	out->self_signed = (X509_get_extension_flags(certificate) & EXFLAG_SS) != 0;
+	out->old_hash = (hash == NID_sha1 || hash == NID_md5) && !out->self_signed;
 	out->alt_names = X509_get_ext_by_NID(certificate, NID_subject_alt_name, -1) >= 0;
 }
 

@@ -15,7 +15,8 @@ struct audit_link {
 	unsigned bits;                  /* of its key */
 	bool rsa;                       /* what kind of key that is */
 	bool old_hash;                  /* signed with SHA-1 or MD5, and not by itself */
-	bool alt_names;                 /* has subjectAltName */
+	bool self_signed;
+	bool alt_names; /* has subjectAltName */
 };
 
 /* The certificates of a PEM text, at most `max`; how many. */

@@ -17,6 +17,10 @@ static const struct audit_row rows[AUDIT_FINDINGS] = {
 				"a client that asks for an unknown name gets the default "
 				"certificate; "
 				"unknown_sni = \"refuse\" ends its handshake" },
+	[AUDIT_ALPN_COMPAT] = { AUDIT_FINDING, "RFC 9325 3.8, RFC 7301 3.2",
+				"alpn = \"compat\" lets a client on that names another protocol" },
+	[AUDIT_TICKETS_OLD] = { AUDIT_FINDING, "RFC 9325 3.4",
+				"keys of session tickets stay for more than a week" },
 	[AUDIT_HOSTNAME_MISSING] = { AUDIT_FINDING, "RFC 8314 4.4, RFC 7817 3",
 				     "no certificate of this listener carries the host name" },
 	[AUDIT_NO_CERTIFICATE] = { AUDIT_FINDING, "RFC 8314 4.4",
@@ -34,6 +38,10 @@ static const struct audit_row rows[AUDIT_FINDINGS] = {
 			      "an RSA key of less than 2048 bits in the chain" },
 	[AUDIT_OLD_HASH] = { AUDIT_FINDING, "RFC 9325 4.5, RFC 9155",
 			     "a certificate of the chain is signed with SHA-1 or MD5" },
+	[AUDIT_SELF_SIGNED] = { AUDIT_FINDING, "RFC 8314 4.4, RFC 7817 3",
+				"the certificate is of no authority: only clients that know it "
+				"already can "
+				"verify it" },
 	[AUDIT_WILDCARD] = { AUDIT_NOTE, "RFC 9525 7.1",
 			     "a wildcard: whoever takes one host of the domain can pose as this "
 			     "one" },
@@ -48,6 +56,9 @@ static const struct audit_row rows[AUDIT_FINDINGS] = {
 				 "the OCSP response has ended, and is not sent" },
 	[AUDIT_NO_STAPLE] = { AUDIT_NOTE, "RFC 9325 7.5",
 			      "no OCSP response to staple, though the authority has a responder" },
+	[AUDIT_POOL_OLD_VERSION] = { AUDIT_FINDING, "RFC 8996 5, RFC 9325 3.1.1",
+				     "the profile allows a version before TLS 1.2 towards the "
+				     "servers" },
 	[AUDIT_NOT_VERIFIED] = { AUDIT_FINDING, "RFC 7817 3, RFC 9325 7.1",
 				 "verify = \"none\": anybody on the way can pose as the server "
 				 "behind" },

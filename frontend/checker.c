@@ -4,6 +4,7 @@
  * or pool it is about; one list of certificates, one PREPARE, one answer. So the supervisor need not touch a library, nor a key.
  */
 #include "auth/auth_check.h"
+#include "frontend/audit.h"
 #include "frontend/certify.h"
 #include "frontend/channel.h"
 #include "frontend/child.h"
@@ -13,6 +14,7 @@
 #include "frontend/status_http.h"
 #include <stdlib.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
 struct checker {
@@ -22,6 +24,7 @@ struct checker {
 	struct certificate_list list;
 	struct book *old;
 	bool listed, done;
+	bool audit;          /* is wanted as well */
 	uint32_t generation; /* of PREPARE */
 	struct config *config;
 	struct config_faults faults;
@@ -29,8 +32,41 @@ struct checker {
 	struct certify *certify;        /* while certificates are read */
 };
 
+static void send_audit(struct checker *checker, const struct config *config,
+		       const struct book *book)
+{
+	struct message_writer writer;
+	struct audit_result result;
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	if (out == NULL)
+		return; /* the supervisor misses it */
+	result = audit(config, book, (int64_t)time(NULL), out);
+	if (fclose(out) == 0) {
+		message_begin(&writer, CONTROL_MESSAGE_MAX, CONTROL_AUDITED);
+		message_put_u32(&writer, result.findings);
+		message_put_u32(&writer, result.notes);
+		message_put_bytes(&writer, text, len);
+		if (message_end(&writer, 0))
+			channel_send(&checker->channel, &writer, NULL, 0);
+		message_writer_cleanup(&writer);
+	}
+	free(text);
+}
+
+static void audit_book(struct checker *checker, const struct config *config, int fd)
+{
+	struct book *book = fd >= 0 ? book_map(fd) : NULL;
+
+	if (book != NULL)
+		send_audit(checker, config, book);
+	book_drop(book);
+}
+
 /* The pages' library is looked for last, when the keys are gone: it brings a second TLS library into the process. */
-static void check_rest(struct checker *checker)
+static void check_rest(struct checker *checker, int book)
 {
 	struct config_faults *faults = &checker->faults;
 	struct generation *generation;
@@ -45,6 +81,8 @@ static void check_rest(struct checker *checker)
 	if (config->status.port != 0 && !status_http_available(why))
 		config_fault(faults, false, config->status.source.file, config->status.source.line,
 			     "status: %s", why);
+	if (checker->audit && faults->errors == 0)
+		audit_book(checker, config, book);
 	generation_drop(generation);
 }
 
@@ -56,7 +94,7 @@ static void answer(struct checker *checker)
 	if (certify != NULL)
 		check.book = certify_finish(certify);
 	if (checker->config != NULL && checker->list.mode != CERTIFICATE_RENEWAL)
-		check_rest(checker);
+		check_rest(checker, check.book);
 	if (certify != NULL)
 		check.refused = certify_refusals(certify, &check.refusals);
 	prepared_answer(&checker->channel, checker->generation, &checker->faults, &check);
@@ -141,6 +179,9 @@ static bool understand(struct checker *checker, unsigned type, struct message_re
 		return !reader->failed;
 	case CONTROL_PREPARE:
 		return prepare(checker, reader);
+	case CONTROL_AUDIT:
+		checker->audit = true;
+		return nfds == 0;
 	case CONTROL_FILES:
 		return take_files(checker, reader, fds, nfds);
 	default:

@@ -63,6 +63,7 @@ struct children_checking {
 	const struct config *config;
 	const struct certificates *certificates;
 	const struct certificates *old; /* whose book `same` is about; NULL: none */
+	bool audit;                     /* `audited` is wanted as well */
 };
 
 /* What it answers. Borrowed. */
@@ -76,12 +77,21 @@ struct children_checked {
 	} * refusals;
 };
 
+/* What postern --audit says. Borrowed. */
+struct children_audited {
+	unsigned findings, notes;
+	const void *text;
+	size_t len;
+};
+
 struct children_handlers {
 	/* Everyone is ready for the next generation: children_commit() or children_abort(). */
 	void (*prepared)(struct children *);
 	/* Everyone serves the generation in force. Told once for each. */
 	void (*serving)(struct children *);
 	void (*checked)(struct children *, const struct children_checked *);
+	/* Before that, where it was wanted. */
+	void (*audited)(struct children *, const struct children_audited *);
 	/* The keeper has the keys of what children_renew() was told. */
 	void (*kept)(struct children *);
 	/* READY of any child: its warnings, if there are any; told before what READY leads to. */

@@ -139,6 +139,8 @@ void child_give_check(struct child *child, const struct children_checking *check
 		send_to(child, &writer, &checking->old->book_fd, 1);
 	else
 		send_to(child, &writer, NULL, 0);
+	if (checking->audit)
+		child_tell(child, CONTROL_AUDIT, NULL, 0);
 	give_config(child, 0, checking->config);
 }
 
@@ -332,6 +334,19 @@ static void take_want(struct child *child, struct message_reader *reader)
 	config_faults_cleanup(&faults);
 }
 
+static void take_audited(struct child *child, struct message_reader *reader)
+{
+	struct children_audited audited;
+
+	audited.findings = message_get_u32(reader);
+	audited.notes = message_get_u32(reader);
+	audited.text = message_get_bytes(reader, &audited.len);
+	if (message_done(reader) && child->kind == CHILD_CHECKER && child->all->checking.audit)
+		child->all->handlers->audited(child->all, &audited);
+	else
+		child_kill(child);
+}
+
 static void take_failed(struct child *child, struct message_reader *reader)
 {
 	struct config_faults faults = { 0 };
@@ -406,6 +421,9 @@ static void on_message(struct channel *channel, unsigned type, struct message_re
 		break;
 	case CONTROL_WANT:
 		take_want(child, reader);
+		break;
+	case CONTROL_AUDITED:
+		take_audited(child, reader);
 		break;
 	case CONTROL_IDLE:
 		child_idle(child);

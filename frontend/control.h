@@ -42,6 +42,7 @@ enum control_type {
 	/* To the keeper and the checker: string path, string why it could not be opened ("": it could); its descriptor or none. Before
 	 * PREPARE, and alone when the file of ticket keys has changed (keeper_tickets.h). */
 	CONTROL_TICKETS,
+	CONTROL_AUDIT, /* to the checker, before PREPARE: AUDITED is wanted as well */
 	/* child to supervisor */
 	/* u32 generation, then warnings as the faults of FAILED; the checker adds a string (the TLS library's version), u32 count and per
 	 * certificate that a renewal has refused u32 index and string why, and, as its descriptor, the book */
@@ -53,6 +54,7 @@ enum control_type {
 	CONTROL_BUSY,    /* u8 kind: requests wait, and every process of that kind is busy */
 	CONTROL_IDLE,    /* it has had nothing to do for a while */
 	CONTROL_WANT,    /* checker, keeper: u32 index of a certificate whose files it is to get */
+	CONTROL_AUDITED, /* checker, before READY: u32 findings, u32 notes, bytes of the text */
 };
 
 #define CONTROL_MESSAGE_MAX (64u << 20) /* the paths of 100,000 certificates */

@@ -17,12 +17,15 @@
 
 static void usage(FILE *out)
 {
-	fputs("usage: postern -c PATH [-t]\n"
+	fputs("usage: postern -c PATH [-t | --audit]\n"
 	      "       postern -V | --options[=man] | --syscalls[=keeper] | --help\n"
 	      "\n"
 	      "  -c PATH    configuration: a file, or a folder whose *.conf are read in name "
 	      "order\n"
 	      "  -t         check the configuration and end: 0 when it is right, 78 when not\n"
+	      "  --audit    say what each listener will offer and which standard it breaks, and "
+	      "end: 0\n"
+	      "             without a finding, 1 with one, 78 when the configuration is wrong\n"
 	      "  -V         show the version, and those of the libraries in use\n"
 	      "  --options  show every option of the configuration; --options=man: for a manual "
 	      "page\n"
@@ -67,6 +70,7 @@ static int finish_output(void)
 int main(int argc, char **argv)
 {
 	static const struct option long_options[] = {
+		{ "audit", no_argument, NULL, 'a' },
 		{ "options", optional_argument, NULL, 'o' },
 		{ "syscalls", optional_argument, NULL, 's' },
 		{ "help", no_argument, NULL, 'h' },
@@ -74,7 +78,7 @@ int main(int argc, char **argv)
 		{ NULL, 0, NULL, 0 },
 	};
 	const char *path = NULL;
-	bool only_check = false;
+	enum supervisor_task task = SUPERVISOR_SERVE;
 	int letter;
 
 	if (argc > 1 && strcmp(argv[1], "--child") == 0)
@@ -86,7 +90,10 @@ int main(int argc, char **argv)
 			path = optarg;
 			break;
 		case 't':
-			only_check = true;
+			task = SUPERVISOR_CHECK;
+			break;
+		case 'a':
+			task = SUPERVISOR_AUDIT;
 			break;
 		case 'V':
 			print_versions();
@@ -117,5 +124,5 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return EX_USAGE;
 	}
-	return supervisor_run(path, only_check);
+	return supervisor_run(path, task);
 }

@@ -41,7 +41,10 @@ struct supervisor {
 	const char *path;
 	enum supervisor_phase phase;
 	int status; /* to exit with */
+	enum supervisor_task task;
 	bool checked;
+	bool audited;
+	unsigned findings;    /* of the audit */
 	char tls_version[64]; /* as the checker found it */
 	struct config *config;
 	struct certificates *certificates;
@@ -215,6 +218,16 @@ static void on_checked(struct children *children, const struct children_checked 
 	*checked->book = -1;
 	supervisor->checked = true;
 	snprintf(supervisor->tls_version, sizeof(supervisor->tls_version), "%s", checked->version);
+}
+
+/* It ends here when it cannot be told. */
+static void on_audited(struct children *children, const struct children_audited *audited)
+{
+	struct supervisor *supervisor = children->owner;
+
+	supervisor->findings = audited->findings;
+	supervisor->audited = fwrite(audited->text, 1, audited->len, stdout) == audited->len &&
+			      fflush(stdout) == 0;
 }
 
 static void on_kept(struct children *children)
@@ -408,8 +421,9 @@ static void unwatch_signals(struct supervisor *supervisor)
 
 /* ---- start, step by step: each returns 0 or the exit status ---- */
 
-static int load(struct supervisor *supervisor, bool only_check)
+static int load(struct supervisor *supervisor)
 {
+	bool only_check = supervisor->task != SUPERVISOR_SERVE;
 	struct config_faults faults = { 0 };
 	const char *target = "stderr";
 	enum log_format format = LOG_FORMAT_LOGFMT;
@@ -445,12 +459,15 @@ static int load(struct supervisor *supervisor, bool only_check)
 static int check(struct supervisor *supervisor)
 {
 	static const struct children_handlers handlers = { on_prepared, on_serving, on_checked,
-							   on_kept,     on_warned,  on_busy,
-							   on_failed,   on_over };
+							   on_audited,  on_kept,    on_warned,
+							   on_busy,     on_failed,  on_over };
 	const struct children_checking checking = { .config = supervisor->config,
-						    .certificates = supervisor->certificates };
+						    .certificates = supervisor->certificates,
+						    .audit = supervisor->task == SUPERVISOR_AUDIT };
 	struct children *children = &supervisor->children;
 
+	if (checking.audit) /* that one has expired is a finding then */
+		supervisor->certificates->list.mode = CERTIFICATE_RELOAD;
 	children->loop = supervisor->loop;
 	children->handlers = &handlers;
 	children->owner = supervisor;
@@ -548,9 +565,21 @@ static void cleanup(struct supervisor *supervisor)
 	child_undumpable(true);
 }
 
-int supervisor_run(const char *path, bool only_check)
+/* What has been checked, and is not to be served: 0 or the exit status. */
+static int tell(const struct supervisor *supervisor)
 {
-	struct supervisor supervisor = { .path = path, .shared = -1, .pid_file = -1 };
+	if (supervisor->task == SUPERVISOR_CHECK) {
+		printf("configuration ok\n");
+		return 0;
+	}
+	if (!supervisor->audited)
+		return EX_IOERR;
+	return supervisor->findings > 0 ? SUPERVISOR_FINDINGS : 0;
+}
+
+int supervisor_run(const char *path, enum supervisor_task task)
+{
+	struct supervisor supervisor = { .path = path, .task = task, .shared = -1, .pid_file = -1 };
 	int status;
 
 	activation_init();
@@ -579,15 +608,12 @@ int supervisor_run(const char *path, bool only_check)
 	}
 	log_target_init(&supervisor.log, supervisor.loop);
 	watch_signals(&supervisor);
-	status = load(&supervisor, only_check);
+	status = load(&supervisor);
 	if (status == 0)
 		status = check(&supervisor);
 	if (status == 0 && supervisor.phase == SUPERVISOR_CHECKING) {
-		if (only_check)
-			printf("configuration ok\n");
-		else
-			status = serve(&supervisor);
-	} else if (status == 0 && only_check) {
+		status = task == SUPERVISOR_SERVE ? serve(&supervisor) : tell(&supervisor);
+	} else if (status == 0 && task != SUPERVISOR_SERVE) {
 		status = EX_TEMPFAIL; /* a signal came first: nothing has been found out */
 	}
 	cleanup(&supervisor);

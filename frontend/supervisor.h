@@ -4,10 +4,15 @@
 #ifndef FRONTEND_SUPERVISOR_H
 #define FRONTEND_SUPERVISOR_H
 
-#include <stdbool.h>
+enum supervisor_task {
+	SUPERVISOR_SERVE, /* in the foreground until it is stopped */
+	SUPERVISOR_CHECK, /* check the configuration, bind nothing, and say so */
+	SUPERVISOR_AUDIT, /* the same, and say what it offers and which standard it breaks */
+};
 
-/* Runs in the foreground until it is stopped; only_check: checks the configuration, binds nothing, and says so.
- * Returns the exit status (sysexits.h). */
-int supervisor_run(const char *path, bool only_check);
+#define SUPERVISOR_FINDINGS 1 /* exit status of an audit that has found something */
+
+/* Returns the exit status (sysexits.h). */
+int supervisor_run(const char *path, enum supervisor_task);
 
 #endif

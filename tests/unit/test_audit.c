@@ -3,6 +3,7 @@
 #include "frontend/audit_chain.h"
 #include "frontend/audit_findings.h"
 #include "frontend/book_write.h"
+#include "frontend/gate.h"
 #include "frontend/profile.h"
 #include "tests/support/pem.h"
 #include <setjmp.h>
@@ -143,11 +144,14 @@ static void what_is_right_has_no_finding_and_is_told_whole(void **state)
 		"[imap 192.0.2.1:993 implicit]",
 		"modern (RFC 9325)",
 		"TLSv1.3 TLSv1.2",
+		"[submission 192.0.2.1:465 implicit]\n  profile      modern (RFC 9325), as above\n",
 		"TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
 		"X25519 P-256",
 		"certificates 1, " NAME " without a name",
 		"names        " NAME " imap.example.test",
 		"ECDSA P-256",
+		"ALPN         imap, or none",
+		"tickets      off",
 		"to 2033-07-17 03:33 UTC",
 		"CN=" NAME "\n               by CN=Throw-away CA, until 20",
 		"stapling     none\n",
@@ -190,6 +194,25 @@ static void old_versions_and_suites_are_found(void **state)
 	assert_true(says(&scene, audit_row(AUDIT_WEAK_SUITES)->text));
 	assert_true(says(&scene, "TLSv1.3 TLSv1.2 TLSv1.1"));
 	free(scene.text);
+}
+
+static void alpn_and_tickets_are_judged(void **state)
+{
+	struct scene scene = scene_of();
+
+	scene.listeners[3].alpn = GATE_ALPN_COMPAT;
+	must_find(&scene, AUDIT_ALPN_COMPAT, 1);
+	scene = scene_of();
+	scene.config.tls.tickets.enabled = true;
+	scene.config.tls.tickets.rotate = 7 * DAY;
+	must_find(&scene, AUDIT_TICKETS_OLD, 0);
+	scene.config.tls.tickets.rotate = 7 * DAY + 1;
+	must_find(&scene, AUDIT_TICKETS_OLD, 1);
+	scene.config.tls.tickets.file = "/etc/tickets";
+	must_find(&scene, AUDIT_TICKETS_OLD, 0);
+	scene.config.tls.tickets.file = NULL;
+	scene.config.tls.tickets.enabled = false;
+	must_find(&scene, AUDIT_TICKETS_OLD, 0);
 }
 
 static void an_unknown_name_is_a_note_unless_the_profile_refuses_it(void **state)
@@ -277,7 +300,11 @@ static void names_are_judged(void **state)
 	must_find(&scene, AUDIT_WILDCARD, 1);
 	scene = scene_of();
 	scene.entries[0].chain = span_of(authority.chain);
-	must_find(&scene, AUDIT_NO_ALT_NAME, 1);
+	run(&scene);
+	assert_int_equal(scene.result.findings, 2);
+	assert_true(says(&scene, audit_row(AUDIT_NO_ALT_NAME)->text));
+	assert_true(says(&scene, audit_row(AUDIT_SELF_SIGNED)->text));
+	free(scene.text);
 }
 
 static void staples_are_judged(void **state)
@@ -311,6 +338,10 @@ static void servers_behind_are_judged(void **state)
 
 	scene.pools[0].verify = VERIFY_NONE;
 	must_find(&scene, AUDIT_NOT_VERIFIED, 1);
+	scene = scene_of();
+	scene.pools[0].profile = PROFILE_LEGACY;
+	must_find(&scene, AUDIT_POOL_OLD_VERSION, 1);
+	scene.pools[0].verify = VERIFY_NONE;
 	scene.pools[0].tls = BACKEND_TLS_NONE;
 	must_find(&scene, AUDIT_NOT_VERIFIED, 0);
 	scene.pools[0].plaintext_ok = true;
@@ -382,6 +413,7 @@ int main(void)
 		cmocka_unit_test(what_is_right_has_no_finding_and_is_told_whole),
 		cmocka_unit_test(starttls_needs_its_twin),
 		cmocka_unit_test(old_versions_and_suites_are_found),
+		cmocka_unit_test(alpn_and_tickets_are_judged),
 		cmocka_unit_test(an_unknown_name_is_a_note_unless_the_profile_refuses_it),
 		cmocka_unit_test(the_host_name_must_be_in_a_certificate),
 		cmocka_unit_test(a_set_without_a_certificate_is_found),
