@@ -149,7 +149,7 @@ build/compile_commands.json: $(out)/flags $(sources) $(test_sources)
 	$(shell mkdir -p $(@D))$(file >$@,[$(subst } {,}$(comma) {,$(foreach file,$(sources) $(test_sources),$(entry)))])
 	@:
 
-# Says which Debian package brings what is missing. libev has no .pc file there, and of libmicrohttpd the header is enough.
+# Says which Debian package brings what is missing. libev has no .pc file there, and of libmicrohttpd and libcurl the headers are enough.
 needs:
 	@missing=; \
 	command -v $(firstword $(CC)) >/dev/null || missing="$$missing $(notdir $(firstword $(CC)))"; \
@@ -162,7 +162,7 @@ needs:
 	else \
 		missing="$$missing pkg-config libwolfssl-dev libsasl2-dev libconfig-dev libssl-dev libseccomp-dev"; \
 	fi; \
-	for pair in stdio:libc6-dev ev:libev-dev microhttpd:libmicrohttpd-dev; do \
+	for pair in stdio:libc6-dev ev:libev-dev microhttpd:libmicrohttpd-dev curl/curl:libcurl4-gnutls-dev; do \
 		echo "#include <$${pair%:*}.h>" | $(CC) -E - >/dev/null 2>&1 || missing="$$missing $${pair#*:}"; \
 	done; \
 	if [ -n "$$missing" ]; then \

@@ -21,6 +21,7 @@ struct builder {
 	size_t octets;            /* of the message that it will be */
 	uint32_t set;
 	struct config_source source; /* of what is added now */
+	bool staples;                /* those beside a chain, or named with it, are wanted */
 	bool too_many;
 };
 
@@ -53,7 +54,7 @@ static bool add_item(struct builder *b, const char *chain, const char *key, cons
 		.is_default = is_default,
 		.chain = arena_string(all->arena, chain),
 		.key = arena_string(all->arena, key),
-		.staple = arena_string(all->arena, staple),
+		.staple = arena_string(all->arena, b->staples ? staple : ""),
 		.file = arena_string(all->arena, b->source.file),
 		.line = (uint32_t)b->source.line,
 		.same = CERTIFICATE_READ,
@@ -162,6 +163,7 @@ static void stamp_all(struct certificates *all)
 	uint32_t count = all->list.count;
 
 	all->stamps = arena_array(all->arena, count + 1, sizeof(*all->stamps));
+	all->fetched = arena_array(all->arena, count + 1, sizeof(*all->fetched));
 	all->refused = arena_array(all->arena, count + 1, sizeof(*all->refused));
 	for (uint32_t i = 0; i < count; i++)
 		for (int part = 0; part < CERTIFICATE_PARTS; part++)
@@ -171,7 +173,9 @@ static void stamp_all(struct certificates *all)
 struct certificates *certificates_find(const struct config *config, struct config_faults *faults)
 {
 	struct certificates *all = calloc(1, sizeof(*all));
-	struct builder b = { .all = all, .faults = faults };
+	struct builder b = { .all = all,
+			     .faults = faults,
+			     .staples = config->tls.ocsp != OCSP_OFF };
 	size_t before = faults->errors;
 
 	if (all == NULL)
@@ -263,8 +267,19 @@ static bool same_files(const struct certificates *a, uint32_t i, const struct ce
 	       memcmp(a->stamps[i], b->stamps[j], sizeof(a->stamps[i])) == 0;
 }
 
+static bool is_fetched(const struct certificates *all, const struct certificates *old, long match)
+{
+	struct book_entry entry;
+
+	if (all->staples == NULL)
+		return false;
+	book_entry(old->book, (uint32_t)match, &entry);
+	return staples_has(all->staples, entry.fingerprint);
+}
+
 enum certificates_change certificates_compare(struct certificates *all,
-					      const struct certificates *old)
+					      const struct certificates *old,
+					      struct staples *staples)
 {
 	bool changed = all->list.count != old->list.count, refused = false;
 	long *matches = calloc(all->list.count + 1, sizeof(*matches));
@@ -272,15 +287,22 @@ enum certificates_change certificates_compare(struct certificates *all,
 	if (matches == NULL)
 		abort();
 	certificates_match(all, old, matches);
+	all->staples = staples;
+	all->fetched_for = old->book;
 	for (uint32_t i = 0; i < all->list.count; i++) {
 		long match = matches[i];
 
-		if (match < 0 || !same_files(all, i, old, (uint32_t)match))
+		all->fetched[i] = CERTIFICATE_READ;
+		if (match < 0 || !same_files(all, i, old, (uint32_t)match)) {
 			changed = true;
-		else if (old->refused[match])
+		} else if (old->refused[match]) {
 			refused = all->refused[i] = true;
-		else
+		} else if (is_fetched(all, old, match)) {
+			all->fetched[i] = (uint32_t)match;
+			changed = true;
+		} else {
 			all->list.items[i].same = (uint32_t)match;
+		}
 	}
 	free(matches);
 	return changed ? CERTIFICATES_CHANGED : refused ? CERTIFICATES_REFUSED : CERTIFICATES_SAME;
@@ -331,6 +353,25 @@ static void check_key(const struct certificate_item *item, const struct stat *st
 			     item->key, (unsigned)status->st_mode & 07777);
 }
 
+/* The fetched staple, if there is one, in the place of the file. */
+static void open_fetched(const struct certificates *all, uint32_t index,
+			 struct certificate_files *out)
+{
+	struct book_entry entry;
+	int fd;
+
+	if (all->staples == NULL || all->fetched[index] == CERTIFICATE_READ)
+		return;
+	book_entry(all->fetched_for, all->fetched[index], &entry);
+	fd = staples_take(all->staples, entry.fingerprint);
+	if (fd < 0)
+		return;
+	if (out->fds[CERTIFICATE_STAPLE] >= 0)
+		close(out->fds[CERTIFICATE_STAPLE]);
+	out->fds[CERTIFICATE_STAPLE] = fd;
+	out->why[CERTIFICATE_STAPLE] = NULL;
+}
+
 void certificates_open(const struct certificates *all, uint32_t index, enum child_kind for_whom,
 		       struct certificate_files *out, struct config_faults *faults)
 {
@@ -351,6 +392,8 @@ void certificates_open(const struct certificates *all, uint32_t index, enum chil
 		if (part == CERTIFICATE_KEY && out->fds[part] >= 0 && for_whom == CHILD_CHECKER)
 			check_key(item, &status, faults);
 	}
+	if (for_whom == CHILD_CHECKER)
+		open_fetched(all, index, out);
 }
 
 bool certificates_take_book(struct certificates *all, int fd)
@@ -361,6 +404,8 @@ bool certificates_take_book(struct certificates *all, int fd)
 		book_drop(book);
 		return false;
 	}
+	all->staples = NULL; /* nobody asks any more */
+	all->fetched_for = NULL;
 	book_drop(all->book);
 	if (all->book_fd >= 0)
 		close(all->book_fd);

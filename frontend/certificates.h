@@ -11,6 +11,7 @@
 #include "frontend/book.h"
 #include "frontend/certificate_message.h"
 #include "frontend/config.h"
+#include "frontend/staples.h"
 
 #define CERTIFICATES_MAX 100000
 
@@ -24,6 +25,10 @@ struct certificates {
 	struct arena *arena;
 	struct certificate_list list;
 	struct certificate_stamp (*stamps)[CERTIFICATE_PARTS]; /* of each item's files */
+	uint32_t *
+		fetched; /* of each item: the entry of the old book for which there is a staple; CERTIFICATE_READ: none */
+	const struct book *fetched_for; /* that book; borrowed while the checker asks */
+	struct staples *staples;
 	bool *refused; /* the checker took none of these files; the book has what was before, or nothing */
 	struct config_strings folders; /* looked into, besides those that the files lie in */
 	struct book *book;             /* made of it, NULL before; book_fd: to give away */
@@ -41,9 +46,11 @@ enum certificates_change {
 	CERTIFICATES_CHANGED,
 };
 
-/* Sets `same` of each item whose files are those that the entry of `old` was made of, and tells what else there is. */
-enum certificates_change certificates_compare(struct certificates *,
-					      const struct certificates *old);
+/* What has been fetched for a certificate whose files are the same stands in for its file with a staple, if the checker asks for it
+ * (certificates_open); NULL: nothing has been. It must outlive the list.
+ * Sets `same` of each item whose files are those that the entry of `old` was made of, and tells what else there is. */
+enum certificates_change certificates_compare(struct certificates *, const struct certificates *old,
+					      struct staples *);
 /* Whether the files that were to be read are still what they were when the list was made. */
 bool certificates_steady(const struct certificates *);
 /* For each item the index of the one of `old` with the same set and names of files, or -1. */

@@ -294,16 +294,18 @@ static void read_key(struct trial *trial, const struct certificate_files *files)
 	free(data);
 }
 
-/* One that cannot be used is a warning: it is not sent, and all else goes on. */
+/* From a file, or as the monitor has fetched it. One that cannot be used is a warning: it is not sent, and all else goes on. */
 static void read_staple(struct trial *trial, const struct certificate_files *files)
 {
-	const struct certificate_judge judge = judge_of(trial, trial->item->staple);
+	const char *path =
+		trial->item->staple[0] != '\0' ? trial->item->staple : trial->item->chain;
+	const struct certificate_judge judge = judge_of(trial, path);
 	char why[256] = "";
 	size_t len;
 
-	if (trial->item->staple[0] == '\0')
+	if (trial->item->staple[0] == '\0' && files->fds[CERTIFICATE_STAPLE] < 0)
 		return;
-	trial->staple = read_part(trial, files, CERTIFICATE_STAPLE, trial->item->staple, &len);
+	trial->staple = read_part(trial, files, CERTIFICATE_STAPLE, path, &len);
 	if (trial->staple == NULL || trial->certificate == NULL)
 		return;
 	if (!judge_staple(trial, trial->staple, len, why))

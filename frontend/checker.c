@@ -10,6 +10,7 @@
 #include "frontend/child.h"
 #include "frontend/generation.h"
 #include "frontend/keeper_tickets.h"
+#include "frontend/ocsp_http.h"
 #include "frontend/prepared.h"
 #include "frontend/status_http.h"
 #include <stdlib.h>
@@ -65,7 +66,7 @@ static void audit_book(struct checker *checker, const struct config *config, int
 	book_drop(book);
 }
 
-/* The pages' library is looked for last, when the keys are gone: it brings a second TLS library into the process. */
+/* The monitor's libraries are looked for last, when the keys are gone: they bring a second TLS library into the process. */
 static void check_rest(struct checker *checker, int book)
 {
 	struct config_faults *faults = &checker->faults;
@@ -81,6 +82,9 @@ static void check_rest(struct checker *checker, int book)
 	if (config->status.port != 0 && !status_http_available(why))
 		config_fault(faults, false, config->status.source.file, config->status.source.line,
 			     "status: %s", why);
+	if (config->tls.ocsp == OCSP_FETCH && !ocsp_http_available(why))
+		config_fault(faults, false, config->tls.ocsp_place.file,
+			     config->tls.ocsp_place.line, "tls.ocsp = \"fetch\": %s", why);
 	if (checker->audit && faults->errors == 0)
 		audit_book(checker, config, book);
 	generation_drop(generation);

@@ -84,6 +84,14 @@ struct children_audited {
 	size_t len;
 };
 
+/* For an entry of the monitor's latest book, whose leaf it names. Borrowed. */
+struct children_staple {
+	uint32_t index;
+	const uint8_t *fingerprint; /* BOOK_ID_LEN octets */
+	const void *response;
+	size_t len;
+};
+
 struct children_handlers {
 	/* Everyone is ready for the next generation: children_commit() or children_abort(). */
 	void (*prepared)(struct children *);
@@ -92,6 +100,8 @@ struct children_handlers {
 	void (*checked)(struct children *, const struct children_checked *);
 	/* Before that, where it was wanted. */
 	void (*audited)(struct children *, const struct children_audited *);
+	/* The monitor has fetched an OCSP response. */
+	void (*stapled)(struct children *, const struct children_staple *);
 	/* The keeper has the keys of what children_renew() was told. */
 	void (*kept)(struct children *);
 	/* READY of any child: its warnings, if there are any; told before what READY leads to. */

@@ -347,6 +347,19 @@ static void take_audited(struct child *child, struct message_reader *reader)
 		child_kill(child);
 }
 
+static void take_staple(struct child *child, struct message_reader *reader)
+{
+	struct children_staple staple = { .index = message_get_u32(reader) };
+	size_t len;
+
+	staple.fingerprint = message_get_bytes(reader, &len);
+	staple.response = message_get_bytes(reader, &staple.len);
+	if (message_done(reader) && len == BOOK_ID_LEN && child->kind == CHILD_MONITOR)
+		child->all->handlers->stapled(child->all, &staple);
+	else
+		child_kill(child);
+}
+
 static void take_failed(struct child *child, struct message_reader *reader)
 {
 	struct config_faults faults = { 0 };
@@ -424,6 +437,9 @@ static void on_message(struct channel *channel, unsigned type, struct message_re
 		break;
 	case CONTROL_AUDITED:
 		take_audited(child, reader);
+		break;
+	case CONTROL_STAPLE:
+		take_staple(child, reader);
 		break;
 	case CONTROL_IDLE:
 		child_idle(child);

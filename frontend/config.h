@@ -13,6 +13,7 @@
 
 enum protocol_id { PROTOCOL_SUBMISSION, PROTOCOL_IMAP, PROTOCOL_POP3, PROTOCOLS };
 enum listener_tls { LISTENER_STARTTLS, LISTENER_IMPLICIT };
+enum ocsp_mode { OCSP_FILE, OCSP_OFF, OCSP_FETCH };
 enum unknown_sni { UNKNOWN_SNI_DEFAULT, UNKNOWN_SNI_REFUSE };
 enum backend_tls { BACKEND_TLS_NONE, BACKEND_TLS_STARTTLS, BACKEND_TLS_IMPLICIT };
 enum backend_verify { VERIFY_CA, VERIFY_NONE };
@@ -168,6 +169,8 @@ struct config {
 			const char *file; /* NULL: the keeper makes the keys */
 		} tickets;
 		struct config_client_certificates client_certificates;
+		int ocsp;                        /* enum ocsp_mode */
+		struct config_source ocsp_place; /* where that is set */
 	} tls;
 	struct {
 		struct config_listener *items;

@@ -80,10 +80,13 @@ void config_check_listener_tls(struct config_loader *loader, struct config_liste
 
 void config_check_tls(struct config_loader *loader)
 {
-	const struct config *config = loader->config;
+	struct config *config = loader->config;
 	const struct profile *profile = profile_find(config->tls.profile);
+	const struct config_source *place = place_find(loader, &config->tls.ocsp);
 
 	check_keys(loader, &config->tls.certificates);
+	config->tls.ocsp_place =
+		place != NULL ? *place : (struct config_source) { loader->path, 0 };
 	if (profile->warning != NULL)
 		config_warning_at(loader, &config->tls.profile, NULL, "%s", profile->warning);
 }

@@ -43,6 +43,12 @@ static const struct option_word listener_tls[] = {
 	{ NULL, 0, false },
 };
 
+static const struct option_word ocsp_modes[] = {
+	{ "off", OCSP_OFF, false },
+	{ "file", OCSP_FILE, false },
+	{ "fetch", OCSP_FETCH, false },
+	{ NULL, 0, false },
+};
 static const struct option_word unknown_sni[] = {
 	{ "default", UNKNOWN_SNI_DEFAULT, false },
 	{ "refuse", UNKNOWN_SNI_REFUSE, false },
@@ -574,6 +580,20 @@ static const struct option tls_rows[] = {
 	  .type = OPTION_GROUP,
 	  .rows = client_certificate_rows,
 	  .help = "Certificates that clients log in with." },
+	{ .name = "ocsp",
+	  .type = OPTION_WORD,
+	  .offset = AT(tls.ocsp),
+	  .sections = WORKER | MONITOR,
+	  .words = ocsp_modes,
+	  .number = OCSP_FILE,
+	  .help = "OCSP responses to staple: from a `file` beside the certificate; or also `fetch` "
+		  "them from the authority's responder, where the certificate names one by "
+		  "`http://`; `off`: none." },
+	{ .name = "ocsp_place",
+	  .type = OPTION_SOURCE,
+	  .offset = AT(tls.ocsp_place),
+	  .flags = OPTION_INTERNAL,
+	  .sections = WORKER },
 	END,
 };
 
@@ -873,7 +893,7 @@ const struct option option_table[] = {
 		  "shows, and are killed at any other; false is for debugging." },
 	{ .name = "tls",
 	  .type = OPTION_GROUP,
-	  .sections = WORKER | KEEPER,
+	  .sections = WORKER | KEEPER | MONITOR,
 	  .rows = tls_rows,
 	  .help = "TLS towards clients, for all listeners." },
 	{ .name = "listeners",

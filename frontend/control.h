@@ -54,6 +54,8 @@ enum control_type {
 	CONTROL_BUSY,    /* u8 kind: requests wait, and every process of that kind is busy */
 	CONTROL_IDLE,    /* it has had nothing to do for a while */
 	CONTROL_WANT,    /* checker, keeper: u32 index of a certificate whose files it is to get */
+	/* monitor: u32 index of an entry of its latest book, bytes fingerprint of its leaf, bytes of an OCSP response for it */
+	CONTROL_STAPLE,
 	CONTROL_AUDITED, /* checker, before READY: u32 findings, u32 notes, bytes of the text */
 };
 

@@ -1,10 +1,11 @@
 /* monitor - the process that looks at the servers behind on behalf of all workers, and serves the house's status.
  * Invariants: obeys its supervisor channel alone, and ends when that closes; sees no private key and no password; a worker hears of
- * every pool when it appears, and of each change. The only process that maps an HTTP library.
+ * every pool when it appears, and of each change. The only process that maps HTTP libraries.
  */
 #include "frontend/channel.h"
 #include "frontend/child.h"
 #include "frontend/log_target.h"
+#include "frontend/ocsp_fetch.h"
 #include "frontend/prepared.h"
 #include "frontend/status_http.h"
 #include "frontend/tls.h"
@@ -28,6 +29,7 @@ struct monitor {
 	struct watch *watch, *prepared;
 	struct book *book, *prepared_book; /* of certificates, of these two */
 	uint32_t prepared_book_number;     /* the generation that it belongs to */
+	struct ocsp_fetch *fetch;          /* NULL: no OCSP responses are fetched */
 	const struct child_start *start;
 	struct shared *shared; /* the counters, to read */
 	int prepared_socket;   /* for the pages; -1: none */
@@ -163,10 +165,47 @@ static void serve_pages(struct monitor *monitor)
 
 /* ---- certificates ---- */
 
+static void staple_fetched(void *owner, uint32_t entry, const uint8_t *fingerprint,
+			   const uint8_t *response, size_t len)
+{
+	struct monitor *monitor = owner;
+	struct message_writer writer;
+
+	message_begin(&writer, CONTROL_MESSAGE_MAX, CONTROL_STAPLE);
+	message_put_u32(&writer, entry);
+	message_put_bytes(&writer, fingerprint, BOOK_ID_LEN);
+	message_put_bytes(&writer, response, len);
+	if (message_end(&writer, 0))
+		channel_send(&monitor->supervisor, &writer, NULL, 0);
+	message_writer_cleanup(&writer);
+}
+
 static void use_book(struct monitor *monitor, struct book *book)
 {
 	book_drop(monitor->book);
 	monitor->book = book;
+	if (monitor->fetch != NULL)
+		ocsp_fetch_book(monitor->fetch, book);
+}
+
+/* As the configuration in force wants it. */
+static void fetch_or_not(struct monitor *monitor)
+{
+	bool wanted = watch_config(monitor->watch)->tls.ocsp == OCSP_FETCH;
+	char why[256] = "out of memory";
+
+	if (!wanted) {
+		ocsp_fetch_free(monitor->fetch);
+		monitor->fetch = NULL;
+		return;
+	}
+	if (monitor->fetch != NULL)
+		return;
+	monitor->fetch = ocsp_fetch_new(monitor->loop, staple_fetched, monitor, why);
+	if (monitor->fetch == NULL)
+		log_event(LOG_LEVEL_ERROR, "bug", "OCSP responses cannot be fetched: %s", why);
+	else if (monitor->book != NULL)
+		ocsp_fetch_book(monitor->fetch, monitor->book);
 }
 
 /* Of the generation in force it takes effect at once, else with the COMMIT of its own. */
@@ -239,6 +278,7 @@ static void commit(struct monitor *monitor, uint32_t number)
 	monitor->watch = monitor->prepared;
 	monitor->prepared = NULL;
 	commit_book(monitor, number);
+	fetch_or_not(monitor);
 	log_set_level((enum log_level)watch_config(monitor->watch)->log.level);
 	LIST_FOREACH (worker, &monitor->workers, next)
 		publish_all_to(worker);
@@ -330,6 +370,7 @@ static void cleanup(struct monitor *monitor)
 	drop_prepared(monitor);
 	status_http_free(monitor->http);
 	watch_free(monitor->watch);
+	ocsp_fetch_free(monitor->fetch);
 	book_drop(monitor->book);
 	book_drop(monitor->prepared_book);
 	shared_unmap(monitor->shared);

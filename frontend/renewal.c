@@ -2,9 +2,11 @@
 #include "frontend/renewal.h"
 #include "frontend/certificate_events.h"
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define KEEPER_SECONDS 5.0 /* for it to fetch the keys */
+#define GATHER_SECONDS 0.5
 #define RETRY_FIRST    1.0
 #define RETRY_MAX      60.0
 #define DAY            86400.0
@@ -251,7 +253,8 @@ static void look(struct renewal *renewal)
 		retry_later(renewal);
 		return;
 	}
-	change = certificates_compare(renewal->next, *renewal->certificates);
+	staples_sweep(renewal->staples, (*renewal->certificates)->book);
+	change = certificates_compare(renewal->next, *renewal->certificates, renewal->staples);
 	if (change == CERTIFICATES_CHANGED && !anew)
 		retry_no_more(renewal);
 	if (change == CERTIFICATES_CHANGED || (change == CERTIFICATES_REFUSED && anew)) {
@@ -300,6 +303,29 @@ static void on_day(struct ev_loop *loop, ev_timer *timer, int events)
 	tell_expiring(timer->data);
 }
 
+static void on_gathered(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	begin(timer->data);
+}
+
+/* What is about a certificate that has been replaced meanwhile, or is not wanted any more, is dropped. */
+void renewal_staple(struct renewal *renewal, const struct children_staple *staple)
+{
+	const struct book *book = (*renewal->certificates)->book;
+	struct ev_loop *loop = renewal->children->loop;
+	struct book_entry entry;
+
+	if ((*renewal->config)->tls.ocsp != OCSP_FETCH || staple->index >= book_count(book))
+		return;
+	book_entry(book, staple->index, &entry);
+	if (memcmp(entry.fingerprint, staple->fingerprint, BOOK_ID_LEN) != 0 ||
+	    !staples_put(renewal->staples, staple->fingerprint, staple->response, staple->len) ||
+	    ev_is_active(&renewal->gather))
+		return;
+	ev_timer_set(&renewal->gather, GATHER_SECONDS, 0);
+	ev_timer_start(loop, &renewal->gather);
+}
+
 /* ---- life ---- */
 
 void renewal_init(struct renewal *renewal)
@@ -307,6 +333,8 @@ void renewal_init(struct renewal *renewal)
 	ev_init(&renewal->deadline, on_deadline);
 	ev_init(&renewal->retry, on_retry);
 	ev_init(&renewal->daily, on_day);
+	ev_init(&renewal->gather, on_gathered);
+	renewal->gather.data = renewal;
 	renewal->deadline.data = renewal->retry.data = renewal->daily.data = renewal;
 }
 
@@ -314,6 +342,9 @@ void renewal_start(struct renewal *renewal)
 {
 	struct ev_loop *loop = renewal->children->loop;
 
+	renewal->staples = staples_new();
+	if (renewal->staples == NULL)
+		abort();
 	renewal->watch = certificate_watch_new(loop, on_change, renewal);
 	certificate_watch_update(renewal->watch, *renewal->certificates, NULL);
 	tell_expiring(renewal);
@@ -328,6 +359,9 @@ void renewal_end(struct renewal *renewal)
 	renewal->again = false;
 	ev_timer_stop(loop, &renewal->retry);
 	ev_timer_stop(loop, &renewal->daily);
+	ev_timer_stop(loop, &renewal->gather);
+	staples_free(renewal->staples);
+	renewal->staples = NULL;
 	certificate_watch_free(renewal->watch);
 	renewal->watch = NULL;
 	config_faults_cleanup(&renewal->told);

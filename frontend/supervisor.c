@@ -230,6 +230,14 @@ static void on_audited(struct children *children, const struct children_audited 
 			      fflush(stdout) == 0;
 }
 
+static void on_stapled(struct children *children, const struct children_staple *staple)
+{
+	struct supervisor *supervisor = children->owner;
+
+	if (supervisor->phase == SUPERVISOR_RUNNING)
+		renewal_staple(&supervisor->renewal, staple);
+}
+
 static void on_kept(struct children *children)
 {
 	struct supervisor *supervisor = children->owner;
@@ -459,8 +467,9 @@ static int load(struct supervisor *supervisor)
 static int check(struct supervisor *supervisor)
 {
 	static const struct children_handlers handlers = { on_prepared, on_serving, on_checked,
-							   on_audited,  on_kept,    on_warned,
-							   on_busy,     on_failed,  on_over };
+							   on_audited,  on_stapled, on_kept,
+							   on_warned,   on_busy,    on_failed,
+							   on_over };
 	const struct children_checking checking = { .config = supervisor->config,
 						    .certificates = supervisor->certificates,
 						    .audit = supervisor->task == SUPERVISOR_AUDIT };

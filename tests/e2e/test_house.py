@@ -63,11 +63,13 @@ def test_the_gate_is_pure(name):
         "frontend/client_certificate.c",
         "frontend/key.c",
         "frontend/key_parts.h",
+        "frontend/ocsp_request.c",
         "frontend/public_key.c",
         "frontend/ticket_seal.c",
     }),
     (r"seccomp\.h$", {"frontend/syscalls.c"}),
     (r"microhttpd", {"frontend/status_http.c"}),
+    (r"curl/", {"frontend/ocsp_http.c"}),
 ])
 def test_a_library_is_known_to_one_file(library, files):
     assert who_includes(library) == files

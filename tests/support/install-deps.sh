@@ -8,7 +8,7 @@
 set -eu
 
 build="gcc make libc6-dev pkg-config libwolfssl-dev libsasl2-dev libconfig-dev libev-dev libssl-dev libseccomp-dev libmicrohttpd-dev
-	libsasl2-modules"
+	libcurl4-gnutls-dev libsasl2-modules"
 demo="$build python3 openssl curl swaks libnet-ssleay-perl msmtp
 	dovecot-core dovecot-imapd dovecot-pop3d dovecot-lmtpd postfix"
 test="$demo sasl2-bin libsasl2-modules-db gsasl libcmocka-dev python3-pytest isync fetchmail valgrind logrotate

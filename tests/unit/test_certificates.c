@@ -242,7 +242,7 @@ static void only_what_has_changed_is_to_be_read_again(void **state)
 	use_folder();
 	old = find();
 	now = find();
-	assert_int_equal(certificates_compare(now, old), CERTIFICATES_SAME);
+	assert_int_equal(certificates_compare(now, old, NULL), CERTIFICATES_SAME);
 	assert_int_equal(item(now, 0)->same, 0);
 	assert_int_equal(item(now, 1)->same, 1);
 	certificates_free(now);
@@ -251,7 +251,7 @@ static void only_what_has_changed_is_to_be_read_again(void **state)
 	put("b.key", "key");
 	put("c.key", "another");
 	now = find();
-	assert_int_equal(certificates_compare(now, old), CERTIFICATES_CHANGED);
+	assert_int_equal(certificates_compare(now, old, NULL), CERTIFICATES_CHANGED);
 	assert_int_equal(item(now, 0)->same, 0);
 	assert_int_equal(item(now, 1)->same, CERTIFICATE_READ);
 	assert_int_equal(item(now, 2)->same, CERTIFICATE_READ);
@@ -262,7 +262,7 @@ static void only_what_has_changed_is_to_be_read_again(void **state)
 	assert_int_equal(remove(at("c.pem")), 0);
 	assert_int_equal(remove(at("c.key")), 0);
 	now = find();
-	assert_int_equal(certificates_compare(now, old), CERTIFICATES_CHANGED);
+	assert_int_equal(certificates_compare(now, old, NULL), CERTIFICATES_CHANGED);
 	assert_int_equal(item(now, 0)->same, 0);
 	certificates_free(now);
 	certificates_free(old);
@@ -278,7 +278,7 @@ static void a_staple_that_comes_is_a_change(void **state)
 	old = find();
 	put("a.ocsp", "staple");
 	now = find();
-	assert_int_equal(certificates_compare(now, old), CERTIFICATES_CHANGED);
+	assert_int_equal(certificates_compare(now, old, NULL), CERTIFICATES_CHANGED);
 	certificates_free(now);
 	certificates_free(old);
 }
@@ -293,13 +293,13 @@ static void what_was_refused_is_read_again_but_is_no_change(void **state)
 	old = find();
 	old->refused[0] = true;
 	now = find();
-	assert_int_equal(certificates_compare(now, old), CERTIFICATES_REFUSED);
+	assert_int_equal(certificates_compare(now, old, NULL), CERTIFICATES_REFUSED);
 	assert_int_equal(item(now, 0)->same, CERTIFICATE_READ);
 	assert_true(now->refused[0]);
 	certificates_free(now);
 	put("a.key", "the other half");
 	now = find();
-	assert_int_equal(certificates_compare(now, old), CERTIFICATES_CHANGED);
+	assert_int_equal(certificates_compare(now, old, NULL), CERTIFICATES_CHANGED);
 	assert_false(now->refused[0]);
 	certificates_free(now);
 	certificates_free(old);
@@ -315,7 +315,7 @@ static void a_file_that_changes_while_it_is_read_is_noticed(void **state)
 	old = find();
 	put("a.pem", "a longer chain");
 	now = find();
-	certificates_compare(now, old);
+	certificates_compare(now, old, NULL);
 	assert_true(certificates_steady(now));
 	put("a.pem", "a chain that is longer still");
 	assert_false(certificates_steady(now));
@@ -400,6 +400,47 @@ static void a_book_must_have_an_entry_for_each(void **state)
 	certificates_free(all);
 }
 
+/* The entries of book_of() have fingerprints of zeros. */
+static void a_fetched_staple_stands_in_for_the_file_once(void **state)
+{
+	static const uint8_t id[BOOK_ID_LEN];
+	struct staples *staples = staples_new();
+	struct certificates *old, *now;
+	struct certificate_files files;
+	char got[16] = "";
+
+	put("a.pem", "chain");
+	put("a.key", "key");
+	put("a.ocsp", "file");
+	use_folder();
+	old = find();
+	assert_true(certificates_take_book(old, book_of(1)));
+	now = find();
+	assert_int_equal(certificates_compare(now, old, staples), CERTIFICATES_SAME);
+	certificates_free(now);
+	assert_true(staples_put(staples, id, "fetched", 7));
+	now = find();
+	assert_int_equal(certificates_compare(now, old, staples), CERTIFICATES_CHANGED);
+	assert_int_equal(item(now, 0)->same, CERTIFICATE_READ);
+	certificates_open(now, 0, CHILD_CHECKER, &files, &faults);
+	assert_int_equal(read(files.fds[CERTIFICATE_STAPLE], got, sizeof(got)), 7);
+	assert_string_equal(got, "fetched");
+	certificate_files_close(&files);
+	assert_false(staples_has(staples, id));
+	certificates_free(now);
+
+	assert_true(staples_put(staples, id, "fetched", 7));
+	put("a.pem", "another chain"); /* what was fetched is not about it */
+	now = find();
+	assert_int_equal(certificates_compare(now, old, staples), CERTIFICATES_CHANGED);
+	certificates_open(now, 0, CHILD_CHECKER, &files, &faults);
+	assert_int_equal(read(files.fds[CERTIFICATE_STAPLE], got, sizeof(got)), 4);
+	certificate_files_close(&files);
+	certificates_free(now);
+	certificates_free(old);
+	staples_free(staples);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -414,6 +455,7 @@ int main(void)
 		TEST(a_folder_that_cannot_be_read_is_a_fault),
 		TEST(only_what_has_changed_is_to_be_read_again),
 		TEST(a_staple_that_comes_is_a_change),
+		TEST(a_fetched_staple_stands_in_for_the_file_once),
 		TEST(what_was_refused_is_read_again_but_is_no_change),
 		TEST(a_file_that_changes_while_it_is_read_is_noticed),
 		TEST(files_are_opened_for_who_asks),
