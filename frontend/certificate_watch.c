@@ -76,7 +76,7 @@ static struct place *place_of(struct survey *survey, const char *path, bool *fre
 	if (survey->count == survey->room) {
 		survey->room = survey->room == 0 ? 64 : survey->room * 2;
 		survey->places =
-			must(reallocarray(survey->places, survey->room, sizeof(*survey->places)));
+			must(reallocarray(survey->places, survey->room, sizeof(struct place *)));
 	}
 	survey->places[survey->count++] = place;
 	return place;
@@ -303,7 +303,8 @@ void certificate_watch_update(struct certificate_watch *watch, const struct cert
 	struct survey survey = { 0 };
 
 	survey_all(&survey, all, others);
-	qsort(survey.places, survey.count, sizeof(*survey.places), by_place);
+	if (survey.count > 0)
+		qsort(survey.places, survey.count, sizeof(struct place *), by_place);
 	merge(watch, &survey);
 	tdestroy(survey.seen, keep_node);
 	for (size_t i = 0; i < survey.count; i++) {

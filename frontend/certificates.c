@@ -232,13 +232,14 @@ static int by_files(const void *a, const void *b)
 /* Pointers to its items, sorted. The caller frees. */
 static const struct certificate_item **sorted(const struct certificates *all)
 {
-	const struct certificate_item **items = calloc(all->list.count + 1, sizeof(*items));
+	const struct certificate_item **items =
+		calloc(all->list.count + 1, sizeof(const struct certificate_item *));
 
 	if (items == NULL)
 		abort();
 	for (uint32_t i = 0; i < all->list.count; i++)
 		items[i] = &all->list.items[i];
-	qsort(items, all->list.count, sizeof(*items), by_files);
+	qsort(items, all->list.count, sizeof(const struct certificate_item *), by_files);
 	return items;
 }
 
@@ -246,7 +247,8 @@ static long find_in(const struct certificate_item **items, const struct certific
 		    const struct certificate_item *item)
 {
 	const struct certificate_item **found =
-		bsearch(&item, items, all->list.count, sizeof(*items), by_files);
+		bsearch(&item, items, all->list.count, sizeof(const struct certificate_item *),
+			by_files);
 
 	return found == NULL ? -1 : *found - all->list.items;
 }
