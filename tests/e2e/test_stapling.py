@@ -22,8 +22,8 @@ def make(tmp_path, authority):
     folder.mkdir(mode=0o755)
     tmp_path.chmod(0o755)
 
-    def one(more="", **more):
-        made = certificates.make_certificate(str(folder), authority, [NAME], more=extra, **more)
+    def one(more="", **settings):
+        made = certificates.make_certificate(str(folder), authority, [NAME], more=more, **settings)
         with open(made.chain, "a", encoding="ascii") as chain, open(authority.certificate, encoding="ascii") as issuer:
             chain.write(issuer.read())
         return made
