@@ -36,12 +36,16 @@ static void put_number(struct bytes *to, size_t value, size_t width)
 static void put_hex(struct bytes *to, const char *hex)
 {
 	for (bool quoted = false; *hex != '\0'; hex++) {
-		if (*hex == '\'')
+		char digits[] = { hex[0], hex[1], '\0' };
+
+		if (*hex == '\'') {
 			quoted = !quoted;
-		else if (quoted)
+		} else if (quoted) {
 			put(to, hex, 1);
-		else if (*hex != ' ')
-			put_number(to, strtoul((char[]) { hex[0], *++hex, '\0' }, NULL, 16), 1);
+		} else if (*hex != ' ') {
+			put_number(to, strtoul(digits, NULL, 16), 1);
+			hex++;
+		}
 	}
 }
 
