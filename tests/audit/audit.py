@@ -33,6 +33,8 @@ FINE = {"OK", "INFO", "DEBUG"}
 # (scanner, finding, pattern of its text): why it is none.
 EXPLAINED = {
     ("testssl", "engine_problem", ".*"): "of the scanner's own openssl, not of Postern",
+    ("testssl", "sessionresumption_ticket", "connect problem"):
+        "openssl s_client leaves before the ticket of TLS 1.3 is there, now and then on a busy machine",
     ("testssl", "GREASE", "contains an application_layer_protocol_negotiation extension"):
         "it names protocols of the web, which are refused (RFC 7301 3.2, and what ALPACA is about)",
     ("sslscan", "TLSv1.2 disabled", ".*"):
