@@ -38,6 +38,8 @@ static const char *const tickets[METRIC_TICKET_RESULTS] = {
 	"issued", "resumed", "unknown_key", "foreign", "stale", "unfit",
 };
 
+static const char *const signatures[METRIC_SIGNATURE_RESULTS] = { "made", "failed", "late" };
+
 /* A family with up to two labels; places run through the second one first. */
 struct family {
 	const char *name, *type, *help;
@@ -86,6 +88,11 @@ static const struct family families[] = {
 	  "Session tickets given to clients, and what became of those that they showed.",
 	  METRIC_TICKETS,
 	  { { "result", tickets, METRIC_TICKET_RESULTS } } },
+	{ "postern_signatures_total",
+	  "counter",
+	  "What came of asking the keeper for a signature.",
+	  METRIC_SIGNATURES,
+	  { { "result", signatures, METRIC_SIGNATURE_RESULTS } } },
 	{ "postern_received_bytes_total",
 	  "counter",
 	  "Octets of payload from clients.",

@@ -9,6 +9,14 @@
 #include "frontend/session_table.h"
 #include "frontend/shared.h"
 
+/* What came of asking the keeper: METRIC_UNSIGNED_LATE when it did not answer in time. */
+enum metric_signature {
+	METRIC_SIGNED,
+	METRIC_UNSIGNED_FAILED,
+	METRIC_UNSIGNED_LATE,
+	METRIC_SIGNATURE_RESULTS
+};
+
 enum metric_result { METRIC_ACCEPTED, METRIC_REFUSED, METRIC_TEMPORARY, METRIC_RESULTS };
 
 #define METRIC_REASONS        19 /* of `refused`; the last one stands for all others */
@@ -19,14 +27,15 @@ enum metric_result { METRIC_ACCEPTED, METRIC_REFUSED, METRIC_TEMPORARY, METRIC_R
 enum metric {
 	METRIC_SESSIONS = 0, /* gauge: protocol, state */
 	METRIC_GAUGES = METRIC_SESSIONS + PROTOCOLS * SESSION_STATES,
-	METRIC_SESSIONS_TOTAL = METRIC_GAUGES,                        /* protocol */
-	METRIC_LOGINS = METRIC_SESSIONS_TOTAL + PROTOCOLS,            /* protocol, result */
-	METRIC_REFUSALS = METRIC_LOGINS + PROTOCOLS * METRIC_RESULTS, /* reason */
-	METRIC_HANDSHAKES = METRIC_REFUSALS + METRIC_REASONS,         /* version */
-	METRIC_ALPN_IGNORED = METRIC_HANDSHAKES + METRIC_VERSIONS,    /* protocol */
-	METRIC_TICKETS = METRIC_ALPN_IGNORED + PROTOCOLS,             /* result */
-	METRIC_RECEIVED = METRIC_TICKETS + METRIC_TICKET_RESULTS,     /* protocol */
-	METRIC_SENT = METRIC_RECEIVED + PROTOCOLS,                    /* protocol */
+	METRIC_SESSIONS_TOTAL = METRIC_GAUGES,                          /* protocol */
+	METRIC_LOGINS = METRIC_SESSIONS_TOTAL + PROTOCOLS,              /* protocol, result */
+	METRIC_REFUSALS = METRIC_LOGINS + PROTOCOLS * METRIC_RESULTS,   /* reason */
+	METRIC_HANDSHAKES = METRIC_REFUSALS + METRIC_REASONS,           /* version */
+	METRIC_ALPN_IGNORED = METRIC_HANDSHAKES + METRIC_VERSIONS,      /* protocol */
+	METRIC_TICKETS = METRIC_ALPN_IGNORED + PROTOCOLS,               /* result */
+	METRIC_SIGNATURES = METRIC_TICKETS + METRIC_TICKET_RESULTS,     /* result */
+	METRIC_RECEIVED = METRIC_SIGNATURES + METRIC_SIGNATURE_RESULTS, /* protocol */
+	METRIC_SENT = METRIC_RECEIVED + PROTOCOLS,                      /* protocol */
 	METRIC_DEATHS = METRIC_SENT + PROTOCOLS, /* kind of child, but the checker */
 	METRIC_LOG_LOST = METRIC_DEATHS + CHILD_CHECKER,
 	METRICS

@@ -3,6 +3,7 @@
 #include "frontend/limit.h"
 #include "frontend/listener.h"
 #include "frontend/log_target.h"
+#include "frontend/metrics.h"
 #include "frontend/preauth.h"
 #include "frontend/prepared.h"
 #include "frontend/session.h"
@@ -460,8 +461,14 @@ static int sign(void *worker, const uint8_t id[KEY_ID_LEN], enum key_algorithm a
 		const uint8_t *in, size_t len, uint8_t *out, size_t *out_len)
 {
 	struct worker *w = worker;
+	uint64_t late = w->keeper.timeouts;
+	int done = keeper_sign(&w->keeper, id, algorithm, in, len, out, out_len);
+	enum metric_signature result = done == 0                   ? METRIC_SIGNED
+				       : w->keeper.timeouts > late ? METRIC_UNSIGNED_LATE
+								   : METRIC_UNSIGNED_FAILED;
 
-	return keeper_sign(&w->keeper, id, algorithm, in, len, out, out_len);
+	metrics_add(w->shared, w->start->index, METRIC_SIGNATURES + (unsigned)result, 1);
+	return done;
 }
 
 static void init(struct worker *w, const struct child_start *start, struct ev_loop *loop)

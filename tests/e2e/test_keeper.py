@@ -13,7 +13,8 @@ import subprocess
 
 import pytest
 
-from support import certificates, clients, liars
+import test_status as status
+from support import certificates, clients, liars, ports
 from support.postern import Listener
 from support.wait import wait_for
 
@@ -35,8 +36,10 @@ def front(launch_once, store, authority, tmp_path):
     """front(kind): a Postern whose one certificate has such a key, and files of its own."""
     def make(kind, workers=1):
         pair = certificates.make_certificate(str(tmp_path / "pair"), authority, ("localhost", "127.0.0.1"), key=kind)
-        one = launch_once(imap=store.port, certificate=pair, workers=workers, listeners=[Listener("imap", "implicit")])
-        one.pair = pair
+        port = ports.free_port()
+        one = launch_once(imap=store.port, certificate=pair, workers=workers, listeners=[Listener("imap", "implicit")],
+                          top="status: { port = %d; };" % port)
+        one.pair, one.status_port = pair, port
         return one
     return make
 
@@ -171,8 +174,8 @@ def test_a_taken_worker_gets_signatures_for_tls_and_nothing_else(front, context)
             assert asked(way, identity, RSA, block) == (REFUSED, b""), block.hex()
         assert asked(way, identity, ECDSA, bytes(32)) == (REFUSED, b"")
         assert asked(way, identity, ED25519, bytes(130)) == (REFUSED, b"")
-        status, signature = asked(way, identity, RSA, good)
-        assert (status, len(signature)) == (DONE, 256)
+        verdict, signature = asked(way, identity, RSA, good)
+        assert (verdict, len(signature)) == (DONE, 256)
         assert int(one.wait_event("signature_refused", worker=0)["count"]) > 0
         way.send(b"no request")
         assert way.recv(4096) == b""
@@ -193,6 +196,12 @@ def test_live_sessions_do_not_notice_that_the_keeper_is_replaced(front, context)
         assert wire.imap("a NOOP").startswith("a OK")
 
 
+def stands_still(pid):
+    """Whether a stopped process has stopped: each of its threads does for itself."""
+    return all((task / "stat").read_text(encoding="ascii").rpartition(") ")[2][0] == "T"
+               for task in pathlib.Path(f"/proc/{pid}/task").iterdir())
+
+
 @UNWRAPPED
 def test_a_keeper_that_hangs_fails_handshakes_in_time_and_is_replaced(front, context):
     one = front("ec")
@@ -200,10 +209,14 @@ def test_a_keeper_that_hangs_fails_handshakes_in_time_and_is_replaced(front, con
     hung = one.children("keeper")[0]
     with clients.enter(one.port("imap", "implicit"), "imap", "implicit", context, "alice", "any") as wire:
         os.kill(hung, signal.SIGSTOP)
+        wait_for(lambda: stands_still(hung), "a keeper that hangs")
         assert not shake(one, context)
         assert wire.imap("a NOOP").startswith("a OK")
         wait_for(lambda: shake(one, context), "a handshake again")
         one.wait_event("child_stuck", kind="keeper", pid=hung)
+        counted = status.metrics(one.status_port)
+        assert counted['postern_signatures_total{result="late"}'] >= 5
+        assert counted['postern_signatures_total{result="made"}'] >= 3
 
 
 @UNWRAPPED
