@@ -314,12 +314,18 @@ void ocsp_http_free(struct ocsp_http *http)
 {
 	if (http == NULL)
 		return;
-	while (!LIST_EMPTY(&http->questions))
-		question_free(LIST_FIRST(&http->questions));
+	for (struct question *question = LIST_FIRST(&http->questions), *next; question != NULL;
+	     question = next) {
+		next = LIST_NEXT(question, next);
+		question_free(question);
+	}
 	if (http->multi != NULL)
 		curl.multi_cleanup(http->multi);
-	while (!LIST_EMPTY(&http->watched))
-		forget(LIST_FIRST(&http->watched));
+	for (struct watched *watched = LIST_FIRST(&http->watched), *next; watched != NULL;
+	     watched = next) {
+		next = LIST_NEXT(watched, next);
+		forget(watched);
+	}
 	ev_timer_stop(http->loop, &http->timer);
 	curl.slist_free_all(http->headers);
 	free(http);
