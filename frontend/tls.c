@@ -108,6 +108,7 @@ void tls_free(struct tls *tls)
 	if (tls == NULL)
 		return;
 	wolfSSL_free(tls->ssl);
+	tls_block_free(&tls->status);
 	tls_context_drop(tls->context);
 	client_certificate_free(tls->client);
 	explicit_bzero(tls, sizeof(*tls));
@@ -160,7 +161,9 @@ static int accept_client(struct tls *tls)
 	int result;
 
 	tls_ticket_enter(tls);
+	tls_staple_enter(tls);
 	result = wolfSSL_accept(tls->ssl);
+	tls_staple_leave();
 	tls_ticket_leave(tls);
 	return result;
 }

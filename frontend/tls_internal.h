@@ -33,6 +33,12 @@ struct tls_context {
 		*rules; /* of a server that asks for a certificate: no tickets; else NULL */
 };
 
+/* A block that the library was to free; see tls_library.c. */
+struct tls_block {
+	void *block; /* NULL: freed, or not there yet */
+	bool seen;   /* it has been there */
+};
+
 struct tls {
 	WOLFSSL *ssl;
 	struct tls_context *context; /* until the handshake is over */
@@ -41,12 +47,22 @@ struct tls {
 	bool tickets,
 		ticket_opened;   /* of this session: may be made and opened; one has been opened */
 	struct buffer *in, *out; /* only while a call is under way */
+	struct tls_block status; /* the response that is stapled in TLS 1.3 */
 	int error;
 	struct tls_facts facts;
 	const struct client_rules *rules;  /* of the context */
 	struct client_certificate *client; /* with them */
 	char name[TLS_NAME_MAX + 1]; /* server: the client's SNI; client: the name to verify */
 };
+
+/* tls_library.c: from now on the first block of that size that the library takes is noted, if none has been; with NULL no more. */
+void tls_block_note(struct tls_block *, size_t size);
+/* Frees it where the library has not. */
+void tls_block_free(struct tls_block *);
+
+/* tls_staple.c: around each call in which the library may staple. */
+void tls_staple_enter(struct tls *);
+void tls_staple_leave(void);
 
 /* tls_profile.c. False: the library does not take it, and why. */
 bool tls_profile_apply(WOLFSSL_CTX *, const struct profile *, bool server, char text[256]);

@@ -180,12 +180,13 @@ unsigned char *pem_staple(const struct pem_pair *authority, const struct pem_pai
 	X509 *issuer = read_certificate(authority), *certificate = read_certificate(of);
 	EVP_PKEY *key = read_key(authority);
 	OCSP_BASICRESP *basic = OCSP_BASICRESP_new();
+	OCSP_CERTID *id = OCSP_cert_to_id(NULL, certificate, issuer);
 	OCSP_RESPONSE *response;
 	ASN1_TIME *from = X509_gmtime_adj(NULL, begins), *until = X509_gmtime_adj(NULL, ends);
 	unsigned char *der = NULL, *copy;
 
-	must(OCSP_basic_add1_status(basic, OCSP_cert_to_id(NULL, certificate, issuer),
-				    V_OCSP_CERTSTATUS_GOOD, 0, NULL, from, until) != NULL,
+	must(OCSP_basic_add1_status(basic, id, V_OCSP_CERTSTATUS_GOOD, 0, NULL, from, until) !=
+		     NULL,
 	     "OCSP_basic_add1_status");
 	must(OCSP_basic_sign(basic, issuer, key, EVP_sha256(), NULL,
 			     with_issuer ? 0 : OCSP_NOCERTS) == 1,
@@ -197,6 +198,7 @@ unsigned char *pem_staple(const struct pem_pair *authority, const struct pem_pai
 	must(copy != NULL, "memory");
 	memcpy(copy, der, *len);
 	OPENSSL_free(der);
+	OCSP_CERTID_free(id);
 	OCSP_RESPONSE_free(response);
 	OCSP_BASICRESP_free(basic);
 	ASN1_TIME_free(from);
