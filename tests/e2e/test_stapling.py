@@ -144,7 +144,7 @@ def server(authority):
 
 
 def fetched(make, server, more=""):
-    server.certificate = make(f"authorityInfoAccess = OCSP;URI:{server.url}\n" + extra)
+    server.certificate = make(f"authorityInfoAccess = OCSP;URI:{server.url}\n" + more)
     return server.certificate
 
 
