@@ -81,6 +81,7 @@ all_text	= $(sources) $(test_sources) $(wildcard frontend/*.h auth/*.h protocols
 
 FUZZ_SECONDS	?= 60
 E2E		?= tests/e2e
+E2E_JOBS	?= 3
 VALGRIND_E2E	?= tests/e2e/test_clients.py
 valgrind	= valgrind -q --vgdb=no --suppressions=$(CURDIR)/tests/support/valgrind.supp --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite
 
@@ -194,7 +195,10 @@ unit: $(unit_programs)
 	@tests/support/run-unit.sh $(unit_programs)
 
 e2e: $(out)/postern
-	POSTERN=$(abspath $(out)/postern) $(PYTHON) -B -m pytest -q -p no:cacheprovider -o faulthandler_timeout=180 $(PYTEST_FLAGS) $(E2E)
+	@rm -rf $(out)/seen
+	POSTERN=$(abspath $(out)/postern) POSTERN_SEEN=$(abspath $(out)/seen) $(PYTHON) -B -m pytest -q -p no:cacheprovider \
+		-n $(E2E_JOBS) --dist loadfile -o faulthandler_timeout=180 $(PYTEST_FLAGS) $(E2E)
+	@$(PYTHON) -B tests/support/events_seen.py $(out)/seen
 
 asan:
 	@$(MAKE) --no-print-directory -j$(JOBS) CONFIG=asan program unit-programs
@@ -314,7 +318,7 @@ help:
 	@echo "make demo          install what is missing, show Postern before a real Dovecot and Postfix (ONCE=1, PORT_BASE=n)"
 	@echo "make check         install what is missing, build with gcc and clang, run unit, format-check and e2e"
 	@echo "make unit          unit tests (cmocka)"
-	@echo "make e2e           end-to-end tests (pytest; PYTEST_FLAGS=..., E2E=file)"
+	@echo "make e2e           end-to-end tests (pytest, E2E_JOBS=3 at a time; PYTEST_FLAGS=..., E2E=file)"
 	@echo "make asan          unit and end-to-end tests with the address and undefined-behaviour sanitizers"
 	@echo "make valgrind      unit tests and the mail clients' tests under valgrind"
 	@echo "make fuzz          each fuzz target for FUZZ_SECONDS (60)"

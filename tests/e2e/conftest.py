@@ -3,6 +3,7 @@
 `launch` starts a Postern for a module; everything started is stopped again, and when a test fails the log of every
 running Postern is shown with it.
 """
+import os
 import pathlib
 import ssl
 import sys
@@ -11,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from support import certificates, clients, ports, stores  # noqa: E402
+from support import certificates, clients, events_seen, ports, stores  # noqa: E402
 from support.postern import MODES, PROTOCOLS, Backend, Configuration, Postern, all_listeners  # noqa: E402
 
 __all__ = ("HOSTS", "MODES", "ODD_USERS", "PROTOCOLS", "USERS")
@@ -37,20 +38,17 @@ _WHOLE = pytest.StashKey()    # whether every test is run
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
-    """Who asks for whole_run comes last."""
     here = pathlib.Path(__file__).parent
     chosen = {item.path for item in items}
     config.stash[_WHOLE] = (chosen == set(here.glob("test_*.py")) and not config.option.keyword
                             and not config.option.markexpr and not any("::" in argument for argument in config.args))
-    items.sort(key=lambda item: "whole_run" in item.fixturenames)
 
 
-@pytest.fixture
-def whole_run(request):
-    """For a test that judges what all others have done: whether none of them was skipped."""
-    if not request.config.stash[_WHOLE]:
-        pytest.skip("only some of the tests were asked for")
-    return not _skipped
+def pytest_sessionfinish(session):
+    """Several processes share the tests; what each has seen in logs is compared with the README when all have ended (events_seen.py)."""
+    folder = os.environ.get("POSTERN_SEEN")
+    if folder and _WHOLE in session.config.stash:
+        events_seen.write(folder, session.config.stash[_WHOLE], bool(_skipped))
 
 
 @pytest.hookimpl(hookwrapper=True)

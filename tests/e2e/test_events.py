@@ -1,7 +1,6 @@
 """Every line of README.md's table of events is produced by some test, with those levels and fields and no others. Here are the
 events that no other test brings about; the comparison itself is made when all tests have run."""
 import os
-import re
 import resource
 import shutil
 import signal
@@ -12,26 +11,8 @@ import subprocess
 import pytest
 
 from support import clients, liars, log_lines
+from support.events_seen import IN_UNIT_TESTS, table
 from support.postern import ROOT, Backend, Configuration, Listener, Postern, command, environment, program
-
-COMMON = {"time", "level", "event", "session"}
-
-# What only a fault within can bring about is brought about in a unit test.
-IN_UNIT_TESTS = {"bug": "tests/unit/test_worker.c"}
-
-
-def table():
-    """README.md's table of events: {name: (levels, fields)}."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    rows = text.partition("| event | level | fields | when |\n|---|---|---|---|\n")[2].partition("\n\n")[0]
-    found = {}
-    for row in rows.splitlines():
-        cells = [cell.strip() for cell in row.strip("|").split(" | ")]
-        assert len(cells) == 4, row
-        name = re.fullmatch(r"`([a-z_]+)`", cells[0])
-        assert name and name[1] not in found, row
-        found[name[1]] = tuple(set(cell.replace(",", " ").split()) for cell in cells[1:3])
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -145,17 +126,3 @@ def test_every_event_of_the_table_is_one_of_the_program():
     assert not {name for name in table() if f'"{name}"' not in code}, "no such events"
     for name, path in IN_UNIT_TESTS.items():
         assert f"event={name} " in (ROOT / path).read_text(encoding="utf-8")
-
-
-def test_the_table_is_what_the_tests_have_seen(whole_run):
-    """The last of all tests: see conftest.py."""
-    told, seen = table(), log_lines.seen
-    faults = [f"{name}: no row names it" for name in sorted(set(seen) - set(told))]
-    unseen = [f"{name}: no test produces it" for name in sorted(set(told) - set(seen) - set(IN_UNIT_TESTS))]
-    for name in sorted(set(told) & set(seen)):
-        (levels, fields), keys = told[name], seen[name][1] - COMMON
-        beyond = keys - fields | seen[name][0] - levels
-        faults += [f"{name}: logged and not in the table: {sorted(beyond)}"] if beyond else []
-        unseen += [f"{name}: in the table and in no test: {sorted(fields - keys)}"] if fields - keys else []
-    faults += unseen if whole_run else []    # what was skipped may have shown the rest
-    assert not faults, "\n".join(faults)
