@@ -254,6 +254,7 @@ soak: $(out)/postern
 # ---- style -----------------------------------------------------------------------------------------------------------
 
 tidy: needs
+	@mkdir -p build
 	@printf '%s\n' $(sources) $(support_sources) | xargs -P $(JOBS) -n 1 sh -c \
 		'clang-tidy --quiet "$$@" -- -std=gnu11 $(subst ',,$(subst ",\",$(cppflags))) $(pkg_cflags) 2>build/tidy.$$$$ || \
 		{ cat build/tidy.$$$$; rm -f build/tidy.$$$$; exit 1; }; rm -f build/tidy.$$$$' tidy
