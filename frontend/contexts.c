@@ -34,8 +34,11 @@ static void forget(struct contexts *contexts, struct cached *cached)
 
 void contexts_clear(struct contexts *contexts)
 {
-	while (!TAILQ_EMPTY(&contexts->by_use))
-		forget(contexts, TAILQ_FIRST(&contexts->by_use));
+	for (struct cached *cached = TAILQ_FIRST(&contexts->by_use), *next; cached != NULL;
+	     cached = next) {
+		next = TAILQ_NEXT(cached, of_use);
+		forget(contexts, cached);
+	}
 }
 
 void contexts_free(struct contexts *contexts)
@@ -48,11 +51,10 @@ void contexts_free(struct contexts *contexts)
 
 static struct cached *find(struct contexts *contexts, unsigned class, uint32_t entry)
 {
-	struct cached *cached;
+	struct cached *cached = TAILQ_FIRST(&contexts->by_use);
 
-	TAILQ_FOREACH(cached, &contexts->by_use, of_use)
-	if (cached->class == class && cached->entry == entry)
-		break;
+	while (cached != NULL && (cached->class != class || cached->entry != entry))
+		cached = TAILQ_NEXT(cached, of_use);
 	return cached;
 }
 

@@ -82,7 +82,7 @@ void tls_ticket_leave(const struct tls *);
 void tls_ticket_end(struct tls *);
 
 /* tls.c: the library's I/O, on the buffers of the call that is under way. */
-int tls_receive(WOLFSSL *, char *data, int size, void *tls);
-int tls_send(WOLFSSL *, char *data, int size, void *tls);
+int tls_receive(WOLFSSL *ssl, char *data, int size, void *arg);
+int tls_send(WOLFSSL *ssl, char *data, int size, void *arg);
 
 #endif
