@@ -83,15 +83,21 @@ static size_t gather(const struct book *book, int64_t now, struct item *items)
 	return kept;
 }
 
-/* A newer response begins anew; else it goes on as it was. */
-static void carry_over(const struct item *from, struct item *to)
+/* A newer response begins anew; else it goes on as it was. One whose first half was over when it came would be asked for again and
+ * again without a pause: of such a one half of what is left counts. */
+static void carry_over(const struct item *from, struct item *to, int64_t now)
 {
 	to->id = from->id;
 	to->busy = from->busy;
-	if (to->next_update > from->next_update)
+	if (to->next_update <= from->next_update) {
+		to->due = from->due;
+		to->pause = from->pause;
 		return;
-	to->due = from->due;
-	to->pause = from->pause;
+	}
+	if (to->due <= now)
+		to->due = now + (to->next_update - now) / 2;
+	if (to->due < now + OCSP_PAUSE_FIRST)
+		to->due = now + OCSP_PAUSE_FIRST;
 }
 
 bool ocsp_schedule_book(struct ocsp_schedule *schedule, const struct book *book, int64_t now)
@@ -111,7 +117,7 @@ bool ocsp_schedule_book(struct ocsp_schedule *schedule, const struct book *book,
 				       BOOK_ID_LEN)) < 0)
 			old++;
 		if (old < schedule->count && order == 0)
-			carry_over(&schedule->items[old], &items[i]);
+			carry_over(&schedule->items[old], &items[i], now);
 		else
 			items[i].id = ++schedule->ids;
 		schedule->busy += items[i].busy;

@@ -1,6 +1,6 @@
 /* ocsp_schedule - when which certificate's OCSP response is to be fetched next. Pure: certificates and the time in, decisions out.
  * Rules: at once when there is none; else when half of its validity is over; after a try that brought no newer one, successful or not,
- * after a pause that doubles from OCSP_PAUSE_FIRST to OCSP_PAUSE_MAX. What is known of a certificate outlives a new book.
+ * after a pause that doubles from OCSP_PAUSE_FIRST to OCSP_PAUSE_MAX; never without a pause, whatever validity is sent. What is known of a certificate outlives a new book.
  */
 #ifndef FRONTEND_OCSP_SCHEDULE_H
 #define FRONTEND_OCSP_SCHEDULE_H

@@ -139,6 +139,31 @@ static void pauses_grow_until_a_newer_response_is_in_the_book(void **state)
 	ocsp_schedule_free(schedule);
 }
 
+/* Signed with a beginning long ago, each newer than the one before: no reason to ask without a pause. */
+static void a_newer_one_that_is_past_its_half_already_waits_as_well(void **state)
+{
+	struct ocsp_schedule *schedule = ocsp_schedule_new();
+	struct book_entry entry = entry_of(9);
+	int64_t next;
+	uint64_t id;
+	uint32_t at;
+
+	give(schedule, &entry, 1, NOW);
+	assert_int_equal(asked(schedule, NOW, &id, &next), 0);
+	assert_true(ocsp_schedule_over(schedule, id, NOW, &at));
+	entry = with_staple(entry, NOW - 1000, NOW + 600);
+	give(schedule, &entry, 1, NOW);
+	assert_int_equal(asked(schedule, NOW, &id, &next), -1);
+	assert_int_equal(next, NOW + 300);
+	assert_int_equal(asked(schedule, NOW + 300, &id, &next), 0);
+	assert_true(ocsp_schedule_over(schedule, id, NOW + 300, &at));
+	entry = with_staple(entry, NOW - 1000, NOW + 601);
+	give(schedule, &entry, 1, NOW + 590);
+	assert_int_equal(asked(schedule, NOW + 590, &id, &next), -1);
+	assert_int_equal(next, NOW + 590 + OCSP_PAUSE_FIRST);
+	ocsp_schedule_free(schedule);
+}
+
 static void an_answer_finds_its_certificate_in_a_later_book(void **state)
 {
 	struct ocsp_schedule *schedule = ocsp_schedule_new();
@@ -208,6 +233,7 @@ int main(void)
 		cmocka_unit_test(who_cannot_be_asked_about_is_not),
 		cmocka_unit_test(a_response_is_renewed_at_half_time),
 		cmocka_unit_test(pauses_grow_until_a_newer_response_is_in_the_book),
+		cmocka_unit_test(a_newer_one_that_is_past_its_half_already_waits_as_well),
 		cmocka_unit_test(an_answer_finds_its_certificate_in_a_later_book),
 		cmocka_unit_test(not_too_many_are_asked_at_once),
 		cmocka_unit_test(the_question_names_the_certificate),
