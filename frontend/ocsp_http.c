@@ -1,5 +1,6 @@
 /* ocsp_http - see ocsp_http.h. The library says which sockets it wants to be woken for and when it wants to be called; our loop does both.
- * Names are looked up in a thread of the library's own.
+ * Names are looked up in a thread of the library's own; one that is still at it when its question is over is left behind, or the loop would
+ * stand until the name servers have been given up.
  */
 #include "frontend/ocsp_http.h"
 #include <curl/curl.h>
@@ -155,6 +156,7 @@ static bool set_options(struct question *question, const char *url, const uint8_
 	       curl.easy_setopt(easy, CURLOPT_HTTPHEADER, question->http->headers) == CURLE_OK &&
 	       curl.easy_setopt(easy, CURLOPT_TIMEOUT, OCSP_HTTP_SECONDS) == CURLE_OK &&
 	       curl.easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+	       curl.easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK &&
 	       curl.easy_setopt(easy, CURLOPT_WRITEFUNCTION, take) == CURLE_OK &&
 	       curl.easy_setopt(easy, CURLOPT_WRITEDATA, question) == CURLE_OK &&
 	       curl.easy_setopt(easy, CURLOPT_PRIVATE, question) == CURLE_OK;
