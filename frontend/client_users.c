@@ -254,21 +254,20 @@ static struct span find_text(const struct client_users *users, enum kind kind, c
 	return find(users, &wanted);
 }
 
-/* Addresses that lead to one user, whoever they lead to; two users: nobody. */
-static struct span find_address(const struct client_users *users,
-				const struct client_identity *identity)
+/* Addresses that lead to one user, whoever they lead to. False: to two, or there may be more than were kept: that is nobody. */
+static bool find_address(const struct client_users *users, const struct client_identity *identity,
+			 struct span *user)
 {
-	struct span user = SPAN("");
-
+	*user = SPAN("");
 	for (unsigned i = 0; i < identity->address_count; i++) {
 		struct span one = find_text(users, KIND_ADDRESS, identity->addresses[i]);
 
-		if (one.len > 0 && user.len > 0 && compare_spans(one, user) != 0)
-			return SPAN("");
+		if (one.len > 0 && user->len > 0 && compare_spans(one, *user) != 0)
+			return false;
 		if (one.len > 0)
-			user = one;
+			*user = one;
 	}
-	return user;
+	return !identity->ambiguous || identity->address_count < CLIENT_ADDRESSES_MAX;
 }
 
 struct span client_users_find(const struct client_users *users,
@@ -284,8 +283,8 @@ struct span client_users_find(const struct client_users *users,
 	for (size_t i = 0; i < CLIENT_DIGEST_SIZE; i++)
 		snprintf(digits + 2 * i, 3, "%02x", identity->digest[i]);
 	user = find_text(users, KIND_DIGEST, digits);
-	if (user.len == 0)
-		user = find_address(users, identity);
+	if (user.len == 0 && !find_address(users, identity, &user))
+		return SPAN("");
 	if (user.len == 0 && identity->subject[0] != '\0')
 		user = find_text(users, KIND_SUBJECT, identity->subject);
 	return user;

@@ -134,6 +134,13 @@ static void two_users_of_one_certificate_are_nobody(void **state)
 	assert_user("one@example.test alice\ntwo@example.test alice\n", identity, "alice");
 	assert_user("two@example.test alice\n", identity, "alice");
 	assert_user("one@example.test alice\ntwo@example.test bob\n", identity, "");
+	identity = identity_of("CN=A", "one@example.test", "two@example.test");
+	assert_user("one@example.test alice\ntwo@example.test bob\nCN=A carol\n", identity, "");
+	while (identity.address_count < CLIENT_ADDRESSES_MAX)
+		memcpy(identity.addresses[identity.address_count++], "c@d", 4);
+	assert_user("one@example.test alice\nCN=A carol\n", identity, "alice");
+	identity.ambiguous = true; /* there may have been more, and they somebody else's */
+	assert_user("one@example.test alice\nCN=A carol\n", identity, "");
 }
 
 static void without_a_file_one_address_alone_is_the_user(void **state)
