@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define TLS_FEATURE_STATUS_REQUEST 5 /* RFC 7633 */
+#define RESPONDER_MAX              1024
 
 /* ---- small facts ---- */
 
@@ -140,6 +141,16 @@ static bool has_must_staple(X509 *x509)
 	return found;
 }
 
+/* Printable ASCII without a blank, so that it breaks no line where it is told; and no longer than anybody needs. */
+static bool is_address(const char *uri)
+{
+	size_t len = 0;
+
+	while (uri[len] > ' ' && uri[len] < 0x7f)
+		len++;
+	return uri[len] == '\0' && len <= RESPONDER_MAX && strncasecmp(uri, "http://", 7) == 0;
+}
+
 /* The first responder that can be asked without TLS, as they all can. False without memory only. */
 static bool read_responder(struct certificate *certificate)
 {
@@ -149,7 +160,7 @@ static bool read_responder(struct certificate *certificate)
 	for (int i = 0; certificate->ocsp == NULL && i < sk_OPENSSL_STRING_num(uris); i++) {
 		const char *uri = sk_OPENSSL_STRING_value(uris, i);
 
-		if (strncasecmp(uri, "http://", 7) != 0)
+		if (!is_address(uri))
 			continue;
 		certificate->ocsp = strdup(uri);
 		done = certificate->ocsp != NULL;

@@ -97,7 +97,8 @@ static void a_book_gets_what_it_needs(void **state)
 		.issuer = middle,
 		.extensions = { "subjectAltName", "DNS:a.test", "tlsfeature", "status_request",
 				"authorityInfoAccess",
-				"OCSP;URI:ldap://a,OCSP;URI:http://ocsp.test/,"
+				"OCSP;URI:ldap://a,OCSP;URI:http://a.test/\x1b[2J,"
+				"OCSP;URI:http://a.test/ FINDING,OCSP;URI:http://ocsp.test/,"
 				"OCSP;URI:http://other.test/" },
 	});
 	char *pem = made_chain(made, middle, root, NULL), *alone = made_chain(middle, NULL);
