@@ -96,14 +96,31 @@ static void print_alpn(const struct config_listener *listener, FILE *out)
 			modes[listener->alpn]);
 }
 
-static void print_tickets(const struct config *config, FILE *out)
+/* Who is asked for a certificate gets none. */
+static void print_tickets(const struct config *config, const struct config_listener *listener,
+			  FILE *out)
 {
-	if (!config->tls.tickets.enabled)
+	if (!config->tls.tickets.enabled ||
+	    listener->client_certificates.mode != CLIENT_CERTIFICATES_OFF)
 		fputs("  tickets      off\n", out);
 	else if (config->tls.tickets.file != NULL)
 		fputs("  tickets      keys from a file\n", out);
 	else
 		fprintf(out, "  tickets      a new key every %d s\n", config->tls.tickets.rotate);
+}
+
+/* The checker is given what stands in their files, and no path. */
+static void print_clients(const struct config_client_certificates *clients, FILE *out)
+{
+	if (clients->mode == CLIENT_CERTIFICATES_OFF) {
+		fputs("  clients      asked for no certificate\n", out);
+		return;
+	}
+	fprintf(out,
+		"  clients      asked for a certificate, %s; %s revocation lists; users by %s\n",
+		clients->mode == CLIENT_CERTIFICATES_REQUIRED ? "required" : "optional",
+		clients->crl_pem.data != NULL ? "with" : "without",
+		clients->users_text.data != NULL ? "a file" : "the address in it");
 }
 
 static void judge_profile(struct audit *audit, const struct profile *profile, const char *where)
@@ -196,7 +213,8 @@ static void audit_listener(struct audit *audit, const struct config_listener *li
 	fprintf(audit->out, "  unknown name %s\n",
 		refuses ? "refused" : "gets the default certificate");
 	print_alpn(listener, audit->out);
-	print_tickets(audit->config, audit->out);
+	print_tickets(audit->config, listener, audit->out);
+	print_clients(&listener->client_certificates, audit->out);
 	print_certificates_of(audit, (uint32_t)listener->set);
 	if (listener->alpn == GATE_ALPN_COMPAT)
 		find(audit, AUDIT_ALPN_COMPAT, where);

@@ -10,7 +10,7 @@ static const struct audit_row rows[AUDIT_FINDINGS] = {
 				     "the first byte" },
 	[AUDIT_OLD_VERSION] = { AUDIT_FINDING, "RFC 8996 5, RFC 9325 3.1.1",
 				"the profile allows a version before TLS 1.2" },
-	[AUDIT_WEAK_SUITES] = { AUDIT_FINDING, "RFC 9325 4.1",
+	[AUDIT_WEAK_SUITES] = { AUDIT_FINDING, "RFC 9325 4.1, 4.2",
 				"the profile allows suites with CBC or finite-field "
 				"Diffie-Hellman" },
 	[AUDIT_UNKNOWN_SNI] = { AUDIT_NOTE, "RFC 9325 3.7",
@@ -36,7 +36,7 @@ static const struct audit_row rows[AUDIT_FINDINGS] = {
 				  "days" },
 	[AUDIT_KEY_SMALL] = { AUDIT_FINDING, "RFC 9325 4.5",
 			      "an RSA key of less than 2048 bits in the chain" },
-	[AUDIT_OLD_HASH] = { AUDIT_FINDING, "RFC 9325 4.5, RFC 9155",
+	[AUDIT_OLD_HASH] = { AUDIT_FINDING, "RFC 9325 4.5",
 			     "a certificate of the chain is signed with SHA-1 or MD5" },
 	[AUDIT_SELF_SIGNED] = { AUDIT_FINDING, "RFC 8314 4.4, RFC 7817 3",
 				"the certificate is of no authority: only clients that know it "
@@ -62,7 +62,7 @@ static const struct audit_row rows[AUDIT_FINDINGS] = {
 	[AUDIT_NOT_VERIFIED] = { AUDIT_FINDING, "RFC 7817 3, RFC 9325 7.1",
 				 "verify = \"none\": anybody on the way can pose as the server "
 				 "behind" },
-	[AUDIT_CLEAR_TEXT] = { AUDIT_FINDING, "RFC 8314 4.1",
+	[AUDIT_CLEAR_TEXT] = { AUDIT_FINDING, "RFC 4616 5",
 			       "plaintext_ok: passwords and mail can be read on the way to the "
 			       "server behind" },
 };

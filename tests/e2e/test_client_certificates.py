@@ -11,7 +11,7 @@ import pytest
 
 from conftest import MODES, PROTOCOLS
 from support import certificates, clients, stores
-from support.postern import Backend, Configuration, Listener, Postern, all_listeners, check
+from support.postern import Backend, Configuration, Listener, Postern, all_listeners, check, command
 
 VERSIONS = (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
 MASTER, PASSWORD = "Geheim-des-Meisters-3", "Geheim-des-Nutzers-3"
@@ -401,6 +401,17 @@ def test_what_cannot_work_is_refused(tmp_path, certificate, people, sasl, master
     path.write_text(configuration(certificate, [Backend("imap", 1, login=master)], sasl, text, mechanisms=mechanisms_list))
     status, said = check(path)
     assert status == 78 and complaint in said, said
+
+
+def test_the_audit_says_who_is_asked(tmp_path, certificate, people, sasl, master):
+    listeners = [Listener("imap", "implicit", extra='client_certificates: { mode = "required"; };'), Listener("imap", "starttls")]
+    path = tmp_path / "postern.conf"
+    path.write_text(configuration(certificate, [Backend("imap", 1, login=master)], sasl, group("off", people, crl=people.crl), listeners))
+    done = subprocess.run(command("-c", str(path), "--audit"), capture_output=True, text=True, timeout=60, check=False)
+    asked, not_asked = done.stdout.split("\n[")[1:3]
+    assert "  clients      asked for a certificate, required; with revocation lists; users by a file\n" in asked, done.stdout + done.stderr
+    assert "  tickets      off\n" in asked
+    assert "  clients      asked for no certificate\n" in not_asked and "  tickets      a new key" in not_asked
 
 
 def test_where_the_server_decides_no_certificate_is_asked_for(tmp_path, certificate, people):

@@ -215,6 +215,35 @@ static void alpn_and_tickets_are_judged(void **state)
 	must_find(&scene, AUDIT_TICKETS_OLD, 0);
 }
 
+static void each_listener_says_whether_clients_are_asked_for_a_certificate(void **state)
+{
+	static const char *const words[] = {
+		"[imap 192.0.2.1:143 starttls]\n  profile      modern (RFC 9325), as above\n"
+		"  unknown name refused\n  ALPN         imap, or none\n"
+		"  tickets      a new key every 60 s\n  clients      asked for no certificate\n",
+		"  tickets      off\n  clients      asked for a certificate, optional; without "
+		"revocation lists; users by the address in it\n  certificates 1",
+		"  tickets      off\n  clients      asked for a certificate, required; with "
+		"revocation lists; users by a file\n  certificates 1",
+	};
+	struct scene scene = scene_of();
+
+	scene.config.tls.tickets.enabled = true;
+	scene.config.tls.tickets.rotate = 60;
+	scene.listeners[3].client_certificates.mode = CLIENT_CERTIFICATES_OPTIONAL;
+	scene.listeners[5].client_certificates = (struct config_client_certificates) {
+		.mode = CLIENT_CERTIFICATES_REQUIRED,
+		.crl_pem = { (const uint8_t *)"crl", 3 },
+		.users_text = { (const uint8_t *)"users", 5 },
+	};
+	run(&scene);
+	assert_int_equal(scene.result.findings, 0);
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (!says(&scene, words[i]))
+			fail_msg("not there: %s\n%s", words[i], scene.text);
+	free(scene.text);
+}
+
 static void an_unknown_name_is_a_note_unless_the_profile_refuses_it(void **state)
 {
 	struct scene scene = scene_of();
@@ -414,6 +443,7 @@ int main(void)
 		cmocka_unit_test(starttls_needs_its_twin),
 		cmocka_unit_test(old_versions_and_suites_are_found),
 		cmocka_unit_test(alpn_and_tickets_are_judged),
+		cmocka_unit_test(each_listener_says_whether_clients_are_asked_for_a_certificate),
 		cmocka_unit_test(an_unknown_name_is_a_note_unless_the_profile_refuses_it),
 		cmocka_unit_test(the_host_name_must_be_in_a_certificate),
 		cmocka_unit_test(a_set_without_a_certificate_is_found),
