@@ -365,7 +365,7 @@ static void open_fetched(const struct certificates *all, uint32_t index,
 	if (all->staples == NULL || all->fetched[index] == CERTIFICATE_READ)
 		return;
 	book_entry(all->fetched_for, all->fetched[index], &entry);
-	fd = staples_take(all->staples, entry.fingerprint);
+	fd = staples_give(all->staples, entry.fingerprint);
 	if (fd < 0)
 		return;
 	if (out->fds[CERTIFICATE_STAPLE] >= 0)

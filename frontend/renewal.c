@@ -144,6 +144,7 @@ void renewal_checked(struct renewal *renewal, const struct children_checked *che
 		return;
 	}
 	*checked->book = -1;
+	staples_sweep(renewal->staples, next->book);
 	children_check_no_more(renewal->children);
 	if (!certificates_steady(next)) {
 		give_up(renewal);

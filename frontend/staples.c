@@ -9,6 +9,7 @@
 struct staple {
 	uint8_t fingerprint[BOOK_ID_LEN];
 	size_t len;
+	bool given; /* to the checker, perhaps not yet for every file that holds the certificate */
 	uint8_t response[];
 };
 
@@ -87,6 +88,7 @@ bool staples_put(struct staples *staples, const uint8_t fingerprint[BOOK_ID_LEN]
 	memcpy(staple->fingerprint, fingerprint, BOOK_ID_LEN);
 	memcpy(staple->response, response, len);
 	staple->len = len;
+	staple->given = false;
 	if (found) {
 		free(staples->items[at]);
 	} else {
@@ -119,20 +121,15 @@ static int file_of(const struct staple *staple)
 	return -1;
 }
 
-int staples_take(struct staples *staples, const uint8_t fingerprint[BOOK_ID_LEN])
+int staples_give(struct staples *staples, const uint8_t fingerprint[BOOK_ID_LEN])
 {
 	bool found;
 	size_t at = place(staples, fingerprint, &found);
-	int fd;
 
 	if (!found)
 		return -1;
-	fd = file_of(staples->items[at]);
-	free(staples->items[at]);
-	staples->count--;
-	memmove(&staples->items[at], &staples->items[at + 1],
-		(staples->count - at) * sizeof(struct staple *));
-	return fd;
+	staples->items[at]->given = true;
+	return file_of(staples->items[at]);
 }
 
 void staples_sweep(struct staples *staples, const struct book *book)
@@ -152,7 +149,7 @@ void staples_sweep(struct staples *staples, const struct book *book)
 		used[at] = used[at] || found;
 	}
 	for (size_t i = 0; i < staples->count; i++) {
-		if (used[i])
+		if (used[i] && !staples->items[i]->given)
 			staples->items[kept++] = staples->items[i];
 		else
 			free(staples->items[i]);

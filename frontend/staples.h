@@ -18,9 +18,10 @@ void staples_free(struct staples *);
 bool staples_put(struct staples *, const uint8_t fingerprint[BOOK_ID_LEN], const void *response,
 		 size_t len);
 bool staples_has(const struct staples *, const uint8_t fingerprint[BOOK_ID_LEN]);
-/* Takes it out: a descriptor of a sealed memory file with the response, to be given away and closed; -1: there is none. */
-int staples_take(struct staples *, const uint8_t fingerprint[BOOK_ID_LEN]);
-/* Drops those of certificates that the book does not have. */
+/* A descriptor of a sealed memory file with the response, to be given away and closed; -1: there is none. It stays until the next sweep,
+ * since several files may hold the certificate. */
+int staples_give(struct staples *, const uint8_t fingerprint[BOOK_ID_LEN]);
+/* Drops those that were given, and those of certificates that the book does not have. */
 void staples_sweep(struct staples *, const struct book *);
 
 #endif

@@ -34,9 +34,9 @@ def make(tmp_path, authority):
 def start(tmp_path):
     made = []
 
-    def launch(certificate, tls="", **settings):
-        configuration = Configuration(certificate, [Backend("imap", ports.free_port())], listeners=[Listener("imap", "implicit")], workers=1,
-                                      monitor="interval = 0;", **settings)
+    def launch(certificate, tls="", listeners=None, backends=("imap",), **settings):
+        configuration = Configuration(certificate, [Backend(one, ports.free_port()) for one in backends], workers=1, monitor="interval = 0;",
+                                      listeners=listeners or [Listener("imap", "implicit")], **settings)
         front = Postern(str(tmp_path), configuration)
         front.configure(configuration.text().replace("tls: {", "tls: { " + tls, 1))
         made.append(front)
@@ -46,9 +46,10 @@ def start(tmp_path):
         front.stop()
 
 
-def status(front, version, *options):
+def status(front, version, *options, protocol="imap"):
     """What s_client says of the response: the certificate's status, or None."""
-    said = clients.openssl_client(front.port("imap", "implicit"), version, "-status", *options, data="a LOGOUT\r\n")
+    said = clients.openssl_client(front.port(protocol, "implicit"), version, "-status", *options,
+                                  data="a LOGOUT\r\n" if protocol == "imap" else "QUIT\r\n")
     text = said if isinstance(said, str) else said.stdout
     assert "Verification" in text or "Verify return code" in text, text
     if "OCSP response: no response sent" in text:
@@ -160,6 +161,16 @@ def test_one_is_fetched_and_stapled_without_a_restart(make, start, server):
     front.signal(signal.SIGHUP)    # it stays beyond a reload
     front.wait_event("reload", result="done")
     assert status(front, "-tls1_3") == "good" and len(server.questions) == 1
+
+
+def test_one_that_is_fetched_is_stapled_wherever_the_certificate_serves(make, start, server):
+    made = fetched(make, server)
+    own = 'certificates = ( { chain = "%s"; key = "%s"; } );' % (made.chain, made.key)
+    front = start(made, tls='ocsp = "fetch";', listeners=[Listener("imap", "implicit"), Listener("pop3", "implicit", extra=own)],
+                  backends=("imap", "pop3"))
+    wait_for(lambda: status(front, "-tls1_3") == "good", "the response")
+    assert status(front, "-tls1_3", protocol="pop3") == "good"
+    assert len(server.questions) == 1
 
 
 def test_nothing_is_fetched_unasked(make, start, server):

@@ -23,7 +23,7 @@ static void must_hold(struct staples *staples, unsigned number, const char *text
 	int fd;
 
 	id_of(number, id);
-	fd = staples_take(staples, id);
+	fd = staples_give(staples, id);
 	if (text == NULL) {
 		assert_int_equal(fd, -1);
 		return;
@@ -78,31 +78,14 @@ static void what_is_too_long_or_empty_is_not_taken(void **state)
 	staples_free(staples);
 }
 
-static void each_is_taken_once(void **state)
+static struct book *book_of(unsigned first, unsigned end)
 {
-	struct staples *staples = staples_new();
-
-	put(staples, 1, "response");
-	put(staples, 2, "another");
-	must_hold(staples, 1, "response");
-	must_hold(staples, 1, NULL);
-	must_hold(staples, 2, "another");
-	put(staples, 1, "again");
-	must_hold(staples, 1, "again");
-	staples_free(staples);
-}
-
-static void what_the_book_does_not_have_is_dropped(void **state)
-{
-	struct staples *staples = staples_new();
 	struct book_writer *writer = book_writer_new();
 	uint8_t id[BOOK_ID_LEN];
 	struct book *book;
 	int fd;
 
-	for (unsigned i = 0; i < 5; i++)
-		put(staples, i, "response");
-	for (unsigned i = 2; i < 4; i++) {
+	for (unsigned i = first; i < end; i++) {
 		id_of(i, id);
 		assert_true(book_writer_add(writer,
 					    &(struct book_entry) { .names = SPAN("a.test\0"),
@@ -113,14 +96,48 @@ static void what_the_book_does_not_have_is_dropped(void **state)
 	fd = book_writer_finish(writer);
 	book = book_map(fd);
 	assert_non_null(book);
+	close(fd);
+	book_writer_free(writer);
+	return book;
+}
+
+/* Several files may hold one certificate. */
+static void what_was_given_is_there_until_the_next_sweep(void **state)
+{
+	struct staples *staples = staples_new();
+	struct book *book = book_of(1, 4);
+
+	put(staples, 1, "response");
+	put(staples, 2, "another");
+	put(staples, 3, "third");
+	must_hold(staples, 1, "response");
+	must_hold(staples, 1, "response");
+	must_hold(staples, 2, "another");
+	put(staples, 2, "newer");
+	staples_sweep(staples, book);
+	must_hold(staples, 1, NULL);
+	must_hold(staples, 2, "newer");
+	must_hold(staples, 3, "third");
+	staples_sweep(staples, book);
+	must_hold(staples, 2, NULL);
+	book_drop(book);
+	staples_free(staples);
+}
+
+static void what_the_book_does_not_have_is_dropped(void **state)
+{
+	struct staples *staples = staples_new();
+	struct book *book = book_of(2, 4);
+	uint8_t id[BOOK_ID_LEN];
+
+	for (unsigned i = 0; i < 5; i++)
+		put(staples, i, "response");
 	staples_sweep(staples, book);
 	for (unsigned i = 0; i < 5; i++) {
 		id_of(i, id);
 		assert_true(staples_has(staples, id) == (i == 2 || i == 3));
 	}
 	book_drop(book);
-	close(fd);
-	book_writer_free(writer);
 	staples_free(staples);
 }
 
@@ -129,7 +146,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_is_found_and_the_last_one_counts),
 		cmocka_unit_test(what_is_too_long_or_empty_is_not_taken),
-		cmocka_unit_test(each_is_taken_once),
+		cmocka_unit_test(what_was_given_is_there_until_the_next_sweep),
 		cmocka_unit_test(what_the_book_does_not_have_is_dropped),
 	};
 
