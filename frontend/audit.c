@@ -250,13 +250,20 @@ static void print_chain(const struct audit_link *links, size_t count, FILE *out)
 	}
 }
 
+/* Of a running monitor's answers nothing is known here, only that it will ask. */
+static bool is_fetched(const struct audit *audit, const struct book_entry *entry)
+{
+	return audit->config->tls.ocsp == OCSP_FETCH && entry->ocsp[0] != '\0' &&
+	       entry->issuer.len > 0;
+}
+
 static void print_staple(const struct audit *audit, const struct book_entry *entry)
 {
 	FILE *out = audit->out;
 
 	fputs("  stapling     ", out);
 	if (entry->staple.len == 0) {
-		fputs("none", out);
+		fputs(is_fetched(audit, entry) ? "fetched while it runs" : "none", out);
 	} else {
 		fputs(entry->next_update > audit->now ? "until " : "not any more, ended ", out);
 		print_day(out, entry->next_update);
@@ -304,13 +311,13 @@ static void judge_chain(struct audit *audit, const struct audit_link *links, siz
 static void judge_staple(struct audit *audit, const struct book_entry *entry, const char *where)
 {
 	bool stale = entry->staple.len > 0 && entry->next_update <= audit->now;
-	bool none = entry->staple.len == 0 || stale;
+	bool none = (entry->staple.len == 0 || stale) && !is_fetched(audit, entry);
 
 	if (stale)
 		find(audit, AUDIT_STAPLE_STALE, where);
 	if (none && (entry->flags & BOOK_MUST_STAPLE))
 		find(audit, AUDIT_MUST_STAPLE, where);
-	else if (entry->staple.len == 0 && entry->ocsp[0] != '\0')
+	else if (none && !stale && entry->ocsp[0] != '\0')
 		find(audit, AUDIT_NO_STAPLE, where);
 }
 

@@ -361,6 +361,27 @@ static void staples_are_judged(void **state)
 	free(scene.text);
 }
 
+/* What the monitor will ask for cannot be missed here; what it cannot ask for is. */
+static void a_response_that_will_be_fetched_is_not_missed(void **state)
+{
+	struct scene scene = scene_of();
+
+	scene.config.tls.ocsp = OCSP_FETCH;
+	scene.entries[0].flags = BOOK_MUST_STAPLE;
+	scene.entries[0].ocsp = "http://ocsp.example.test/";
+	must_find(&scene, AUDIT_MUST_STAPLE, 1);
+	scene.entries[0].issuer = span_of(authority.chain);
+	run(&scene);
+	assert_int_equal(scene.result.findings + scene.result.notes, 0);
+	assert_true(says(&scene, "stapling     fetched while it runs, responder "
+				 "http://ocsp.example.test/, must-staple\n"));
+	free(scene.text);
+	scene.entries[0].flags = 0;
+	must_find(&scene, AUDIT_NO_STAPLE, 0);
+	scene.config.tls.ocsp = OCSP_FILE;
+	must_find(&scene, AUDIT_NO_STAPLE, 1);
+}
+
 static void servers_behind_are_judged(void **state)
 {
 	struct scene scene = scene_of();
@@ -451,6 +472,7 @@ int main(void)
 		cmocka_unit_test(the_rest_of_the_chain_is_judged),
 		cmocka_unit_test(names_are_judged),
 		cmocka_unit_test(staples_are_judged),
+		cmocka_unit_test(a_response_that_will_be_fetched_is_not_missed),
 		cmocka_unit_test(servers_behind_are_judged),
 		cmocka_unit_test(records_are_ready_to_paste),
 		cmocka_unit_test(a_chain_is_read_and_nothing_in_a_name_breaks_a_line),
