@@ -6,6 +6,7 @@
 #include "frontend/child.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
@@ -98,6 +99,7 @@ static const struct allowed worker_table[] = {
 	{ CALL(mremap) },
 	{ CALL(madvise) },
 	{ CALL(futex) },
+	{ CALL(sysinfo) }, /* qsort(), when it has much to sort */
 	{ CALL(getrandom) },
 	/* the process itself, and its end; tgkill stands in allow_abort() */
 	{ CALL(getpid) },
@@ -129,7 +131,6 @@ static const struct allowed keeper_table[] = {
 	{ WHEN(clone, "a thread"), 1, { IS(0, INT_BITS, THREAD_FLAGS) } },
 	{ CALL(set_robust_list) },
 	{ CALL(rseq) },
-	{ CALL(sched_getaffinity) }, /* the allocator, for a new thread */
 	{ CALL(futex) },
 	/* what is open already or handed over: keys among it */
 	{ CALL(read) },
@@ -190,6 +191,8 @@ static int allow_threads(scmp_filter_ctx filter)
 {
 	int error = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 
+	/* the allocator opens a file when it gives back memory of any arena but the first */
+	mallopt(M_ARENA_MAX, 1);
 	return error == 0 ? seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1) : error;
 }
 

@@ -1,5 +1,6 @@
 /* test_syscalls - a confined worker: each forbidden call ends the process at once, what a session needs goes on working. */
 #include "frontend/child.h"
+#include "frontend/client_users.h"
 #include "frontend/syscalls.h"
 #include <assert.h>
 #include <errno.h>
@@ -462,17 +463,39 @@ static void use_time(void)
 	NEED(poll(&nothing, 1, 0) == 0);
 }
 
+/* The C library's qsort() asks how much memory there is when it has much to sort. */
+static void use_a_long_list_of_users(void)
+{
+	enum { USERS = 200 };
+	static char text[USERS * 32];
+	size_t len = 0;
+	unsigned line;
+	const char *why;
+
+	for (unsigned i = 0; i < USERS; i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "u%u@example.test u%u\n",
+					i * 7 % USERS, i);
+	NEED(client_users_new((struct span) { text, len }, &line, &why) != NULL);
+}
+
 static void what_a_session_needs_is_allowed(void **state)
 {
 	only_where_it_can_be();
 	assert_int_equal(status_of(use_sockets, true), 0);
 	assert_int_equal(status_of(use_memory, true), 0);
 	assert_int_equal(status_of(use_time, true), 0);
+	assert_int_equal(status_of(use_a_long_list_of_users, true), 0);
 }
 
-static void *do_nothing(void *arg)
+/* More than the allocator keeps for itself. */
+static void *use_and_give_back(void *arg)
 {
-	free(malloc(100000));
+	char *blocks[20];
+
+	for (size_t i = 0; i < 20; i++)
+		blocks[i] = malloc(60000);
+	for (size_t i = 0; i < 20; i++)
+		free(blocks[i]);
 	return arg;
 }
 
@@ -482,7 +505,7 @@ static void use_threads(void)
 	void *result = NULL;
 
 	for (size_t i = 0; i < 4; i++)
-		NEED(pthread_create(&threads[i], NULL, do_nothing, page) == 0);
+		NEED(pthread_create(&threads[i], NULL, use_and_give_back, page) == 0);
 	for (size_t i = 0; i < 4; i++)
 		NEED(pthread_join(threads[i], &result) == 0 && result == page);
 }
