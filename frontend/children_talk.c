@@ -274,7 +274,8 @@ static void take_checked(struct child *child, struct message_reader *reader, int
 /* The keeper answers to a book alone by the same message; answers come in the order of the questions. */
 static bool is_about_a_book(const struct child *child, uint32_t number)
 {
-	return child->books > 0 && (child->ready || number != child->given);
+	return child->books > 0 && number == child->all->now.number &&
+	       (child->ready || number != child->given);
 }
 
 /* The answer to what has been taken back in the meantime says nothing any more. */
@@ -307,6 +308,20 @@ static void take_ready(struct child *child, struct message_reader *reader, int *
 	config_faults_cleanup(&warnings);
 }
 
+/* The keeper may still ask by a list that has been taken back: what that says of no certificate any more is not its fault. */
+static void open_wanted(const struct child *child, uint32_t index, struct certificate_files *files,
+			struct config_faults *faults)
+{
+	const struct certificates *certificates = child_certificates(child);
+
+	if (index < certificates->list.count) {
+		certificates_open(certificates, index, child->kind, files, faults);
+		return;
+	}
+	*files = (struct certificate_files) { .index = index, .fds = { -1, -1, -1 } };
+	files->why[CERTIFICATE_KEY] = "it is not wanted any more";
+}
+
 /* The files of one certificate, for the processes that read them. */
 static void take_want(struct child *child, struct message_reader *reader)
 {
@@ -319,12 +334,12 @@ static void take_want(struct child *child, struct message_reader *reader)
 	size_t count;
 
 	if (certificates == NULL || !certificate_get_want(reader, &index) ||
-	    index >= certificates->list.count) {
+	    (index >= certificates->list.count && child->kind != CHILD_KEEPER)) {
 		child_kill(child);
 		return;
 	}
 	child_goes_on(child);
-	certificates_open(certificates, index, child->kind, &files, &faults);
+	open_wanted(child, index, &files, &faults);
 	if (faults.count > 0)
 		child->all->handlers->warned(child->all, child, &faults);
 	message_begin(&writer, CONTROL_MESSAGE_MAX, CONTROL_FILES);

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <stdlib.h>
 #include <sysexits.h>
+#include <time.h>
 
 #define RETRY_INTERVAL 2. /* seconds */
 
@@ -50,14 +51,23 @@ static void keeper_fail(struct keeper *keeper, const char *what)
 
 /* ---- which keys stay ---- */
 
+/* Seconds of a clock that nobody sets. */
+static double steady_now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
 static void expire(struct keeper *keeper)
 {
-	double next = keeper_keys_expire(keeper->keys, ev_now(keeper->loop));
+	double now = steady_now(), next = keeper_keys_expire(keeper->keys, now);
 
 	ev_timer_stop(keeper->loop, &keeper->expiry);
 	if (next == 0)
 		return;
-	ev_timer_set(&keeper->expiry, next - ev_now(keeper->loop), 0.);
+	ev_timer_set(&keeper->expiry, next - now, 0.);
 	ev_timer_start(keeper->loop, &keeper->expiry);
 }
 
@@ -80,7 +90,7 @@ static void follow(struct keeper *keeper)
 {
 	if (keeper->force.book == NULL)
 		return;
-	if (!keeper_keys_follow(keeper->keys, keeper->force.book, ev_now(keeper->loop)))
+	if (!keeper_keys_follow(keeper->keys, keeper->force.book, steady_now()))
 		keeper_fail(keeper, "out of memory");
 	expire(keeper);
 	if (!is_complete(keeper))

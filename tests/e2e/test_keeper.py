@@ -230,3 +230,44 @@ def test_a_key_whose_file_is_gone_is_missing_until_it_is_back(front, context):
     assert not shake(one, context)
     shutil.move(aside, one.pair.key)
     wait_for(lambda: shake(one, context), "a handshake again")
+
+
+def waits_of(pid):
+    """How often its loop has had nothing to do; no number when it has gone."""
+    try:
+        return int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text(encoding="ascii"),
+                             re.MULTILINE)[1])
+    except (FileNotFoundError, ProcessLookupError, TypeError):
+        return float("inf")
+
+
+def books_of(pid):
+    """How many books it has before it: that in force, and that of a reload."""
+    return pathlib.Path(f"/proc/{pid}/maps").read_text(encoding="utf-8").count("memfd:postern-book")
+
+
+@AS_ROOT
+@UNWRAPPED
+def test_a_keeper_that_asks_for_what_has_been_taken_back_lives(launch_once, store, authority, tmp_path, context):
+    """The end comes while a reload is on its way: the keeper asks for keys that nobody wants any more."""
+    pair, folder = certificates.make_certificate(str(tmp_path / "pair"), authority, ("localhost", "127.0.0.1")), tmp_path / "more"
+    folder.mkdir()
+    one = launch_once(imap=store.port, certificate=pair, workers=1, listeners=[Listener("imap", "implicit")],
+                      tls='certificates_dir = "%s";' % folder, limits={"drain_timeout": 60})
+    with clients.enter(one.port("imap", "implicit"), "imap", "implicit", context, "alice", "any") as wire:
+        keeper = one.children("keeper")[0]
+        os.kill(keeper, signal.SIGSTOP)
+        wait_for(lambda: stands_still(keeper), "a keeper that waits")
+        for name in ("a", "b", "c"):
+            made = certificates.make_certificate(str(tmp_path / name), authority, (name + ".test",))
+            shutil.copy(made.chain, folder / (name + ".crt"))
+            shutil.copy(made.key, folder / (name + ".key"))
+        one.signal(signal.SIGHUP)
+        wait_for(lambda: books_of(one.children("worker")[0]) == 2, "the book of the new configuration")
+        one.signal(signal.SIGTERM)
+        one.wait_event("stopping")
+        before = waits_of(keeper)
+        os.kill(keeper, signal.SIGCONT)
+        wait_for(lambda: waits_of(keeper) > before, "what it says to that")
+    one.stop()
+    assert not one.events("child_died", kind="keeper")
