@@ -346,10 +346,14 @@ static int open_file(const char *path, const char **why, struct stat *status)
 	return -1;
 }
 
-static void check_key(const struct certificate_item *item, const struct stat *status,
+/* A renewal that tries again what it has refused has told it. */
+static void check_key(const struct certificates *all, uint32_t index, const struct stat *status,
 		      struct config_faults *faults)
 {
-	if (status->st_mode & (S_IROTH | S_IWOTH))
+	const struct certificate_item *item = &all->list.items[index];
+	bool told = all->list.mode == CERTIFICATE_RENEWAL && all->refused[index];
+
+	if (!told && (status->st_mode & (S_IROTH | S_IWOTH)))
 		config_fault(faults, true, item->file, (int)item->line,
 			     "\"key\": everybody may read or change %s (mode %04o): chmod 600",
 			     item->key, (unsigned)status->st_mode & 07777);
@@ -392,7 +396,7 @@ void certificates_open(const struct certificates *all, uint32_t index, enum chil
 		}
 		out->fds[part] = open_file(path, &out->why[part], &status);
 		if (part == CERTIFICATE_KEY && out->fds[part] >= 0 && for_whom == CHILD_CHECKER)
-			check_key(item, &status, faults);
+			check_key(all, index, &status, faults);
 	}
 	if (for_whom == CHILD_CHECKER)
 		open_fetched(all, index, out);

@@ -347,6 +347,16 @@ static void files_are_opened_for_who_asks(void **state)
 	assert_int_equal(faults.count, 1);
 	assert_non_null(strstr(faults.items[0].text, "everybody may read or change"));
 	certificate_files_close(&files);
+	all->refused[0] =
+		true; /* a reload tells it all the same, a renewal that tries again does not */
+	all->list.mode = CERTIFICATE_RELOAD;
+	certificates_open(all, 0, CHILD_CHECKER, &files, &faults);
+	assert_int_equal(faults.count, 2);
+	certificate_files_close(&files);
+	all->list.mode = CERTIFICATE_RENEWAL;
+	certificates_open(all, 0, CHILD_CHECKER, &files, &faults);
+	assert_int_equal(faults.count, 2);
+	certificate_files_close(&files);
 	certificates_free(all);
 }
 
