@@ -73,13 +73,19 @@ static void give_up(struct renewal *renewal)
 
 /* ---- what is told once ---- */
 
+static int by_text(const void *a, const void *b)
+{
+	const struct config_fault *one = a, *other = b;
+
+	return one->warning != other->warning ? one->warning - other->warning
+					      : strcmp(one->text, other->text);
+}
+
+/* A folder may be full of them. */
 static bool was_told(const struct config_faults *told, const struct config_fault *fault)
 {
-	for (size_t i = 0; i < told->count; i++)
-		if (told->items[i].warning == fault->warning &&
-		    strcmp(told->items[i].text, fault->text) == 0)
-			return true;
-	return false;
+	return told->count > 0 &&
+	       bsearch(fault, told->items, told->count, sizeof(*fault), by_text) != NULL;
 }
 
 /* Takes the faults. */
@@ -101,6 +107,8 @@ static void tell_new(struct renewal *renewal, struct config_faults *faults)
 	config_faults_cleanup(&warnings);
 	config_faults_cleanup(&renewal->told);
 	renewal->told = *faults;
+	if (faults->count > 0)
+		qsort(renewal->told.items, renewal->told.count, sizeof(*faults->items), by_text);
 }
 
 /* Notes what the checker has refused, and tells what was not known before. */

@@ -26,7 +26,7 @@ struct renewal {
 	bool anew;    /* what was refused is to be looked at again */
 	double pause; /* before that; 0: nothing was refused */
 	struct certificates *next;
-	struct config_faults told; /* of the list: not told again while they stand */
+	struct config_faults told; /* of the list, sorted: not told again while they stand */
 	struct certificate_watch *watch;
 	struct staples *staples; /* that the monitor has fetched, until they are in a book */
 	ev_timer gather;         /* so that many of them make one book */
