@@ -174,7 +174,7 @@ static bool read_responder(struct certificate *certificate)
 static bool read_kind(struct certificate *certificate, char why[256])
 {
 	static const char none[] = "the certificate's key is neither RSA of up to 4096 bits, ECDSA "
-				   "P-256 or P-384, nor Ed25519";
+				   "P-256 or P-384 with the curve's name, nor Ed25519";
 	EVP_PKEY *key = X509_get0_pubkey(certificate->chain[0]);
 	enum key_type type;
 

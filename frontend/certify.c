@@ -239,6 +239,8 @@ static uint8_t *read_file(int fd, size_t *len, char why[256])
 	if (got == 0)
 		return data;
 	snprintf(why, 256, "it cannot be read: %s", strerror(errno));
+	if (data != NULL)
+		explicit_bzero(data, *len); /* it may be half a key */
 	free(data);
 	return NULL;
 }

@@ -3,7 +3,9 @@
  */
 #include "frontend/key_parts.h"
 #include <openssl/bio.h>
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
+#include <openssl/decoder.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -40,16 +42,74 @@ BIO *key_parts_bio(const uint8_t *data, size_t len)
 	return len <= INT32_MAX ? BIO_new_mem_buf(data, (int)len) : NULL;
 }
 
+/* With its type named: a decoder that tries every type there is takes three times as long. */
+static EVP_PKEY *decode(const unsigned char *der, size_t len, const char *type,
+			const char *structure)
+{
+	EVP_PKEY *pkey = NULL;
+	OSSL_DECODER_CTX *decoder = OSSL_DECODER_CTX_new_for_pkey(&pkey, "DER", structure, type,
+								  EVP_PKEY_KEYPAIR, NULL, NULL);
+
+	if (decoder != NULL)
+		OSSL_DECODER_from_data(decoder, &der, &len);
+	OSSL_DECODER_CTX_free(decoder);
+	return pkey;
+}
+
+/* NULL: none of ours, so any will do. */
+static const char *pkcs8_type(const unsigned char *der, size_t len)
+{
+	PKCS8_PRIV_KEY_INFO *info = d2i_PKCS8_PRIV_KEY_INFO(NULL, &der, (long)len);
+	const ASN1_OBJECT *algorithm = NULL;
+	int nid = NID_undef;
+
+	if (info != NULL && PKCS8_pkey_get0(&algorithm, NULL, NULL, NULL, info) == 1)
+		nid = OBJ_obj2nid(algorithm);
+	PKCS8_PRIV_KEY_INFO_free(info); /* wipes it */
+	return nid == NID_rsaEncryption          ? "RSA"
+	       : nid == NID_X9_62_id_ecPublicKey ? "EC"
+	       : nid == NID_ED25519              ? "ED25519"
+						 : NULL;
+}
+
+static EVP_PKEY *read_named(const char *name, const unsigned char *der, size_t len)
+{
+	if (strcmp(name, PEM_STRING_PKCS8INF) == 0)
+		return decode(der, len, pkcs8_type(der, len), "PrivateKeyInfo");
+	if (strcmp(name, PEM_STRING_RSA) == 0)
+		return decode(der, len, "RSA", "type-specific");
+	if (strcmp(name, PEM_STRING_ECPRIVATEKEY) == 0)
+		return decode(der, len, "EC", "type-specific");
+	return NULL;
+}
+
 static EVP_PKEY *key_read(const uint8_t *pem, size_t len, char why[256])
 {
 	BIO *bio = key_parts_bio(pem, len);
-	EVP_PKEY *pkey =
-		bio ? PEM_read_bio_PrivateKey(bio, NULL, key_parts_no_pass_phrase, NULL) : NULL;
+	unsigned char *der = NULL;
+	char *name = NULL;
+	long der_len = 0;
+	EVP_PKEY *pkey = NULL;
 
+	if (bio != NULL && PEM_bytes_read_bio_secmem(&der, &der_len, &name, PEM_STRING_EVP_PKEY,
+						     bio, key_parts_no_pass_phrase, NULL) == 1)
+		pkey = read_named(name, der, (size_t)der_len);
+	OPENSSL_secure_clear_free(der, (size_t)der_len);
+	OPENSSL_free(name);
 	BIO_free(bio);
 	if (pkey == NULL)
 		snprintf(why, 256, "the key cannot be read (PEM without pass phrase is expected)");
 	return pkey;
+}
+
+/* RFC 5480 2.1.1: a curve that is described, not named, is one that no client takes. */
+static bool is_curve_named(EVP_PKEY *pkey)
+{
+	char encoding[16] = "";
+
+	return EVP_PKEY_get_utf8_string_param(pkey, OSSL_PKEY_PARAM_EC_ENCODING, encoding,
+					      sizeof(encoding), NULL) == 1 &&
+	       strcmp(encoding, OSSL_PKEY_EC_ENCODING_GROUP) == 0;
 }
 
 bool key_parts_kind(EVP_PKEY *pkey, enum key_type *type, unsigned *bits)
@@ -61,7 +121,7 @@ bool key_parts_kind(EVP_PKEY *pkey, enum key_type *type, unsigned *bits)
 		*type = KEY_RSA;
 		return true;
 	}
-	if (EVP_PKEY_is_a(pkey, "EC") &&
+	if (EVP_PKEY_is_a(pkey, "EC") && is_curve_named(pkey) &&
 	    EVP_PKEY_get_group_name(pkey, group, sizeof(group), NULL) == 1 &&
 	    (strcmp(group, "prime256v1") == 0 || strcmp(group, "secp384r1") == 0)) {
 		*type = KEY_EC;
@@ -103,7 +163,8 @@ struct key *key_from_pem(const uint8_t *pem, size_t len, char why[256])
 	if (key->pkey == NULL)
 		goto fail;
 	snprintf(why, 256,
-		 "the key is neither RSA of up to %d bits, ECDSA P-256 or P-384, nor Ed25519",
+		 "the key is neither RSA of up to %d bits, ECDSA P-256 or P-384 with the curve's "
+		 "name, nor Ed25519",
 		 KEY_RSA_BITS_MAX);
 	if (!key_parts_kind(key->pkey, &key->type, &key->bits) ||
 	    !key_parts_spki_hash(key->pkey, key->name))

@@ -64,8 +64,8 @@ struct public_key *public_key_from_pem(const uint8_t *chain_pem, size_t len, cha
 	if (key->pkey == NULL)
 		goto fail;
 	snprintf(why, 256,
-		 "the certificate's key is neither RSA of up to 4096 bits, ECDSA P-256 or P-384, "
-		 "nor Ed25519");
+		 "the certificate's key is neither RSA of up to 4096 bits, ECDSA "
+		 "P-256 or P-384 with the curve's name, nor Ed25519");
 	if (key_parts_kind(key->pkey, &key->type, &key->bits) &&
 	    key_parts_spki_hash(key->pkey, key->id) && read_numbers(key))
 		return key;

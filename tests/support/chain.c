@@ -1,5 +1,6 @@
 /* chain - see chain.h. */
 #include "tests/support/chain.h"
+#include <openssl/core_names.h>
 #include <openssl/ocsp.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
@@ -25,12 +26,17 @@ static void must(bool ok, const char *what)
 
 static EVP_PKEY *new_key(const char *kind)
 {
+	bool explicit = strcmp(kind, "P-256 explicit") == 0;
 	EVP_PKEY *key = strncmp(kind, "RSA-", 4) == 0
 				? EVP_RSA_gen((unsigned)strtoul(kind + 4, NULL, 10))
 			: strcmp(kind, "Ed25519") == 0 ? EVP_PKEY_Q_keygen(NULL, NULL, "ED25519")
+			: explicit                     ? EVP_EC_gen("P-256")
 						       : EVP_EC_gen(kind);
 
 	must(key != NULL, kind);
+	must(!explicit || EVP_PKEY_set_utf8_string_param(key, OSSL_PKEY_PARAM_EC_ENCODING,
+							 OSSL_PKEY_EC_ENCODING_EXPLICIT) == 1,
+	     kind);
 	return key;
 }
 

@@ -9,8 +9,9 @@
 struct made; /* a certificate with its key */
 
 struct make {
-	const char *kind; /* "P-256", "P-384", "P-521", "RSA-2048", "Ed25519"...; NULL: P-256 */
-	const char *name; /* common name */
+	const char *
+		kind; /* "P-256", "P-384", "P-521", "P-256 explicit" (its curve described, not named), "RSA-2048", "Ed25519"...; NULL: P-256 */
+	const char *name;          /* common name */
 	const struct made *issuer; /* NULL: self-signed */
 	const struct made *key;    /* whose key it has; NULL: a new one */
 	int begins, ends;          /* days from now; both 0: from yesterday for 90 days */

@@ -545,6 +545,82 @@ static void a_key_belongs_to_its_certificate(void **state)
 	free(other);
 }
 
+static char *key_in_the_old_form(const char *pem, const EVP_CIPHER *cipher)
+{
+	BIO *in = BIO_new_mem_buf(pem, -1), *out = BIO_new(BIO_s_mem());
+	EVP_PKEY *key = PEM_read_bio_PrivateKey(in, NULL, NULL, NULL);
+	char *text;
+
+	assert_int_equal(PEM_write_bio_PrivateKey_traditional(out, key, cipher,
+							      (const unsigned char *)"secret", 6,
+							      NULL, NULL),
+			 1);
+	assert_int_equal(BIO_write(out, "", 1), 1);
+	BIO_get_mem_data(out, &text);
+	text = strdup(text);
+	EVP_PKEY_free(key);
+	BIO_free(in);
+	BIO_free(out);
+	return text;
+}
+
+static void assert_key_taken(const char *before, const char *pem, bool taken)
+{
+	char text[4096], why[256] = "";
+	struct key *key;
+
+	assert_in_range(snprintf(text, sizeof(text), "%s%s", before, pem), 1, sizeof(text) - 1);
+	key = key_from_pem((const uint8_t *)text, strlen(text), why);
+	if ((key != NULL) != taken)
+		fail_msg("%s\n%s", why, text);
+	key_free(key);
+}
+
+static void keys_are_read_in_every_form_that_tools_write(void **state)
+{
+	static const char *const kinds[] = { "P-256", "P-384", "RSA-2048", "Ed25519" };
+	static const char parameters[] = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n"
+					 "-----END EC PARAMETERS-----\n";
+	char *chain = made_chain(leaf, NULL);
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		struct made *made = make_one(&(struct make) { .kind = kinds[i], .name = "a.test" });
+		char *key = made_key(made);
+
+		assert_key_taken("", key, true);
+		assert_key_taken("\xef\xbb\xbf", key, true);
+		assert_key_taken("Bag Attributes\n    friendlyName: a\n", key, true);
+		assert_key_taken(chain, key, true);
+		if (i < 3) {
+			char *old = key_in_the_old_form(key, NULL);
+			char *secret = key_in_the_old_form(key, EVP_aes_128_cbc());
+
+			assert_key_taken("", old, true);
+			assert_key_taken(parameters, old, true);
+			assert_key_taken("", secret, false);
+			free(old);
+			free(secret);
+		}
+		free(key);
+		made_free(made);
+	}
+	free(chain);
+}
+
+/* RFC 5480 2.1.1 forbids them: no client takes such a certificate. */
+static void a_curve_that_is_not_named_is_refused(void **state)
+{
+	struct made *made = make_one(&(struct make) { .kind = "P-256 explicit", .name = "a.test" });
+	char *pem = made_chain(made, NULL), *key = made_key(made), why[256] = "";
+
+	assert_null(certificate_read(pem, strlen(pem), why));
+	assert_non_null(strstr(why, "with the curve's name"));
+	assert_key_taken("", key, false);
+	free(pem);
+	free(key);
+	made_free(made);
+}
+
 /* ---- OCSP ---- */
 
 /* NULL: it is taken. */
@@ -701,6 +777,8 @@ int main(void)
 		cmocka_unit_test(keys_have_the_size_that_a_profile_asks_for),
 		cmocka_unit_test(weak_signatures_are_refused_but_for_a_roots_own),
 		cmocka_unit_test(a_key_belongs_to_its_certificate),
+		cmocka_unit_test(keys_are_read_in_every_form_that_tools_write),
+		cmocka_unit_test(a_curve_that_is_not_named_is_refused),
 		cmocka_unit_test(a_response_by_whoever_may_say_it_is_taken),
 		cmocka_unit_test(a_response_must_say_good_and_hold_now),
 		cmocka_unit_test(a_response_about_another_or_cut_or_unverifiable_is_not_taken),
