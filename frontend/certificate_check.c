@@ -61,6 +61,25 @@ static void check_validity(const struct certificate *certificate, size_t i,
 	}
 }
 
+/* ---- purpose ---- */
+
+/* Some clients do not look at it. */
+static void check_purpose(const struct certificate *certificate,
+			  const struct certificate_judge *judge)
+{
+	X509 *leaf = certificate->chain[0];
+
+	/* both are UINT32_MAX where there is no such extension */
+	if ((X509_get_extended_key_usage(leaf) & (XKU_SSL_SERVER | XKU_ANYEKU)) == 0)
+		certificate_fault(judge, true,
+				  "the certificate is not for servers (extendedKeyUsage): most "
+				  "clients will refuse it");
+	if ((X509_get_key_usage(leaf) & KU_DIGITAL_SIGNATURE) == 0)
+		certificate_fault(judge, true,
+				  "the certificate's key may not sign (keyUsage), as TLS with "
+				  "forward secrecy asks for: many clients will refuse it");
+}
+
 /* ---- order ---- */
 
 /* Why certificate i is not signed by the one behind it. */
@@ -176,6 +195,7 @@ void certificate_check(const struct certificate *certificate, const struct certi
 {
 	for (size_t i = 0; i < certificate->count; i++)
 		check_validity(certificate, i, judge);
+	check_purpose(certificate, judge);
 	for (size_t i = 0; i + 1 < certificate->count; i++) {
 		if (!certificate_signed_by(certificate->chain[i], certificate->chain[i + 1])) {
 			explain_order(certificate, i, judge);

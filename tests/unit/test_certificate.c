@@ -454,6 +454,26 @@ static void the_end_is_announced_three_weeks_before(void **state)
 	assert_fault(false, NULL);
 }
 
+/* RFC 5280 4.2.1.12, RFC 8446 4.4.2.2 */
+static void a_certificate_that_is_not_for_servers_is_announced(void **state)
+{
+	static const struct {
+		const char *name, *value, *words;
+	} cases[] = {
+		{ "extendedKeyUsage", "clientAuth", "not for servers (extendedKeyUsage)" },
+		{ "extendedKeyUsage", "clientAuth,serverAuth", NULL },
+		{ "extendedKeyUsage", "anyExtendedKeyUsage", NULL },
+		{ "keyUsage", "critical,keyEncipherment", "may not sign (keyUsage)" },
+		{ "keyUsage", "critical,keyEncipherment,digitalSignature", NULL },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		check(chain_of(&(struct make) { .name = "a.test",
+						.extensions = { cases[i].name, cases[i].value } }));
+		assert_fault(true, cases[i].words);
+	}
+}
+
 /* ---- profiles and pairs ---- */
 
 static void check_profile(char *pem, int profile)
@@ -774,6 +794,7 @@ int main(void)
 		cmocka_unit_test(issuers_that_are_no_authorities),
 		cmocka_unit_test(validity),
 		cmocka_unit_test(the_end_is_announced_three_weeks_before),
+		cmocka_unit_test(a_certificate_that_is_not_for_servers_is_announced),
 		cmocka_unit_test(keys_have_the_size_that_a_profile_asks_for),
 		cmocka_unit_test(weak_signatures_are_refused_but_for_a_roots_own),
 		cmocka_unit_test(a_key_belongs_to_its_certificate),
