@@ -1,8 +1,8 @@
 /* tls - contexts, and the one gate to the TLS library for a session.
  * Invariants: every call into wolfSSL for a session goes through tls_gate() in tls.c, so an idle session may be packed away
  * behind it; the library never sees a socket: it takes from `in` and gives to `out`, which always takes all, so it never
- * reports a blocked write (wolfSSL 5.5.4 loses the error of the second one). TLS 1.2 and 1.3 only, ECDHE and AEAD suites,
- * X25519 then P-256, our preference; no renegotiation, no 0-RTT, no session cache; resumption by tickets alone (tls_ticket.h).
+ * reports a blocked write (wolfSSL 5.5.4 loses the error of the second one). Versions, suites and groups are those of the
+ * profile; no renegotiation, no 0-RTT, no session cache; resumption by tickets alone (tls_ticket.h).
  * RFC 8446, 5246, 9325, 8996.
  */
 #ifndef FRONTEND_TLS_H
