@@ -183,6 +183,18 @@ def test_a_folder_of_certificates_in_both_layouts(serve, pairs, tmp_path):
     assert_shown(front, None, pairs["first"])
 
 
+def test_of_certificates_that_would_do_alike_the_first_is_shown(serve, folder, authority, tmp_path):
+    stays, early, late = (certificates.make_certificate(folder, authority, names)
+                          for names in ("one.test", ("one.test", "two.test"), ("one.test", "two.test")))
+    found = tmp_path / "live"
+    found.mkdir()
+    live(str(found), "a-0001", late)
+    live(str(found), "a", early)
+    front = serve(items(item(stays)) + 'certificates_dir = "live";')
+    assert_shown(front, "one.test", stays)
+    assert_shown(front, "two.test", early)
+
+
 # ---- what -t refuses, each at its place
 
 
