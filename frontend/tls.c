@@ -108,7 +108,7 @@ void tls_free(struct tls *tls)
 	if (tls == NULL)
 		return;
 	wolfSSL_free(tls->ssl);
-	tls_block_free(&tls->status);
+	tls_blocks_free(tls->status);
 	tls_context_drop(tls->context);
 	client_certificate_free(tls->client);
 	explicit_bzero(tls, sizeof(*tls));

@@ -33,7 +33,8 @@ struct tls_context {
 		*rules; /* of a server that asks for a certificate: no tickets; else NULL */
 };
 
-/* A block that the library was to free; see tls_library.c. */
+/* A block that the library was to free, one for each of the client's hellos; see tls_library.c. */
+#define TLS_BLOCKS 2
 struct tls_block {
 	void *block; /* NULL: freed, or not there yet */
 	bool seen;   /* it has been there */
@@ -47,7 +48,7 @@ struct tls {
 	bool tickets,
 		ticket_opened;   /* of this session: may be made and opened; one has been opened */
 	struct buffer *in, *out; /* only while a call is under way */
-	struct tls_block status; /* the response that is stapled in TLS 1.3 */
+	struct tls_block status[TLS_BLOCKS]; /* the response that is stapled in TLS 1.3 */
 	int error;
 	struct tls_facts facts;
 	const struct client_rules *rules;  /* of the context */
@@ -55,10 +56,11 @@ struct tls {
 	char name[TLS_NAME_MAX + 1]; /* server: the client's SNI; client: the name to verify */
 };
 
-/* tls_library.c: from now on the first block of that size that the library takes is noted, if none has been; with NULL no more. */
-void tls_block_note(struct tls_block *, size_t size);
-/* Frees it where the library has not. */
-void tls_block_free(struct tls_block *);
+/* tls_library.c: from now on the first block of that size that the library takes after it has taken a certificate apart is noted, since
+ * any other may be as large by the client's choice; with NULL no more. TLS_BLOCKS of them. */
+void tls_blocks_note(struct tls_block *, size_t size);
+/* Frees those that the library has not. */
+void tls_blocks_free(struct tls_block *);
 
 /* tls_staple.c: around each call in which the library may staple. */
 void tls_staple_enter(struct tls *);

@@ -27,9 +27,10 @@ union block_head {
  * parts of a DecodedCert that it frees without FreeDecodedCert(), and its copy of the response. All of it is the session's; a process
  * has one thread that calls the library. */
 static struct {
-	struct tls_block *block; /* to note one of that size in */
+	struct tls_block *blocks; /* to note those of that size in; NULL: none */
 	size_t size;
-	DecodedCert *parsed; /* the latest, not yet taken apart */
+	struct tls_block *awaited; /* a certificate has been taken apart: the next of that size */
+	DecodedCert *parsed;       /* the latest, not yet taken apart */
 	int (*parse)(DecodedCert *, int, int, void *);
 	void (*take_apart)(DecodedCert *);
 } lost;
@@ -42,9 +43,10 @@ static void *wiping_malloc(size_t size)
 		return NULL;
 	head->size = size;
 	head->noted_by = NULL;
-	if (lost.block != NULL && !lost.block->seen && size == lost.size) {
-		*lost.block = (struct tls_block) { head + 1, true };
-		head->noted_by = lost.block;
+	if (lost.awaited != NULL && size == lost.size) {
+		*lost.awaited = (struct tls_block) { head + 1, true };
+		head->noted_by = lost.awaited;
+		lost.awaited = NULL;
 	}
 	return head + 1;
 }
@@ -79,21 +81,34 @@ static void *wiping_realloc(void *block, size_t size)
 	return fresh;
 }
 
-void tls_block_note(struct tls_block *block, size_t size)
+void tls_blocks_note(struct tls_block *blocks, size_t size)
 {
-	lost.block = block;
+	lost.blocks = blocks;
 	lost.size = size;
+	lost.awaited = NULL;
 }
 
-void tls_block_free(struct tls_block *block)
+void tls_blocks_free(struct tls_block *blocks)
 {
-	wiping_free(block->block);
+	for (int i = 0; i < TLS_BLOCKS; i++)
+		wiping_free(blocks[i].block);
+}
+
+static void await_block(void)
+{
+	int i = 0;
+
+	while (i < TLS_BLOCKS && lost.blocks[i].seen)
+		i++;
+	lost.awaited = i < TLS_BLOCKS ? &lost.blocks[i] : NULL;
 }
 
 /* These two take the place of the library's own, which they call. */
 int ParseCert(DecodedCert *certificate, int type, int verify, void *cm)
 {
 	lost.parsed = certificate;
+	if (lost.blocks != NULL)
+		await_block();
 	return lost.parse(certificate, type, verify, cm);
 }
 

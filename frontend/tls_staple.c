@@ -128,16 +128,17 @@ static int status_wanted(WOLFSSL *ssl, void *unused)
 	return SSL_TLSEXT_ERR_NOACK;
 }
 
-/* In TLS 1.3 the library (5.5.4) forgets to free its copy of the response, the first block of that size in the handshake. */
+/* In TLS 1.3 the library (5.5.4) forgets to free its copy of the response, which it makes after a look into the certificate; with a
+ * HelloRetryRequest two of them. */
 void tls_staple_enter(struct tls *tls)
 {
 	if (tls->context != NULL && tls->context->staple != NULL)
-		tls_block_note(&tls->status, tls->context->staple->len);
+		tls_blocks_note(tls->status, tls->context->staple->len);
 }
 
 void tls_staple_leave(void)
 {
-	tls_block_note(NULL, 0);
+	tls_blocks_note(NULL, 0);
 }
 
 static struct tls_staple *staple_new(struct span response, int64_t next_update, struct span issuer)

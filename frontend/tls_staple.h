@@ -12,8 +12,8 @@ struct tls_staple;
 
 /* Tells a server's context to staple that response (DER, copied), until `next_update` (seconds since 1970), for its certificate, which
  * `issuer` (PEM) has issued. The library verifies the response by the issuer (which needs a
- * subjectKeyIdentifier, RFC 5280 4.2.1.2), and the issuer becomes an authority of the context: never of one that asks clients for
- * certificates, since every certificate of that authority would do. With an empty response the context is left as it is.
+ * subjectKeyIdentifier, RFC 5280 4.2.1.2), and the issuer becomes an authority of the context, which
+ * counts for nothing where clients are asked for certificates (tls_peer.h). With an empty response the context is left as it is.
  * False: the library does not take it, and the context must not be used. Before the first handshake, once. */
 bool tls_staple_use(struct tls_context *, struct span response, int64_t next_update,
 		    struct span issuer);

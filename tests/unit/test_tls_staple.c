@@ -2,6 +2,7 @@
 #include "frontend/tls_staple.h"
 #include "tests/support/guard.h"
 #include "tests/support/signer.h"
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -184,6 +185,124 @@ static void what_is_cut_off_is_left_as_it_is(void **state)
 	free(der);
 }
 
+/* ---- what a handshake of TLS 1.3 leaves behind ---- */
+
+static size_t put(uint8_t *out, size_t at, const void *data, size_t len)
+{
+	memcpy(out + at, data, len);
+	return at + len;
+}
+
+/* One that asks for the status, with a share of X25519 or (for a HelloRetryRequest) none, and so many octets of padding (RFC 7685). */
+static size_t hello_of_tls13(uint8_t *out, bool share, size_t padding)
+{
+	static const uint8_t front[] = { 0x16, 3, 3, 0, 0, 1, 0, 0, 0, 3, 3 };
+	static const uint8_t suites[] = { 0, 0, 2, 0x13, 0x01, 1, 0, 0, 0 };
+	static const uint8_t usual[] = { 0,    5, 0,  5, 1, 0, 0, 0, 0, 0, 10, 0, 4, 0, 2, 0,
+					 0x1d, 0, 13, 0, 4, 0, 2, 4, 3, 0, 43, 0, 3, 2, 3, 4 };
+	static const uint8_t none[] = { 0, 51, 0, 2, 0, 0 };
+	static const uint8_t some[] = { 0, 51, 0, 38, 0, 36, 0, 0x1d, 0, 32, 9 };
+	const uint8_t pad[] = { 0, 21, (uint8_t)(padding >> 8), (uint8_t)padding };
+	size_t at = put(out, 0, front, sizeof(front)), extensions;
+
+	memset(out + at, 7, 32); /* random */
+	at = put(out, at + 32, suites, sizeof(suites));
+	extensions = at;
+	at = put(out, at, usual, sizeof(usual));
+	at = share ? put(out, at, some, sizeof(some)) : put(out, at, none, sizeof(none));
+	memset(out + at, 0, 31 + sizeof(pad) + padding);
+	at += share ? 31 : 0;
+	at = put(out, at, pad, sizeof(pad)) + padding;
+	out[3] = (uint8_t)((at - 5) >> 8);
+	out[4] = (uint8_t)(at - 5);
+	out[7] = (uint8_t)((at - 9) >> 8);
+	out[8] = (uint8_t)(at - 9);
+	out[extensions - 2] = (uint8_t)((at - extensions) >> 8);
+	out[extensions - 1] = (uint8_t)(at - extensions);
+	return at;
+}
+
+/* As far as the server's flight; the client then goes. */
+static void shake13(struct tls_context *context, bool retry, size_t padding)
+{
+	static const struct tls_accept accept = { .sni = NAME };
+	struct tls *tls = tls_accept_new(context, &accept);
+	uint8_t data[16384];
+	struct buffer in, out;
+
+	assert_non_null(tls);
+	buffer_init(&in, 1 << 16);
+	buffer_init(&out, 1 << 16);
+	for (int i = retry ? 0 : 1; i < 2; i++) {
+		size_t len = hello_of_tls13(data, i == 1, padding), before = buffer_len(&out);
+
+		assert_true(buffer_append(&in, data, len));
+		assert_int_equal(tls_handshake(tls, &in, &out), TLS_AGAIN);
+		assert_true(buffer_len(&out) > before);
+	}
+	tls_free(tls);
+	buffer_cleanup(&in);
+	buffer_cleanup(&out);
+}
+
+static struct tls_context *stapling_context(size_t *len)
+{
+	struct tls_context *context = new_context(&leaf);
+	unsigned char *der = pem_staple(&authority, &leaf, -60, DAY, false, len);
+
+	assert_true(tls_staple_use(context, bytes(der, *len), time(NULL) + DAY,
+				   span_of(authority.chain)));
+	free(der);
+	return context;
+}
+
+static size_t kept(void)
+{
+	return mallinfo2().uordblks;
+}
+
+static void a_handshake_keeps_nothing(bool retry)
+{
+	size_t len, before = 0;
+	struct tls_context *context = stapling_context(&len);
+
+	for (int i = 0; i < 40; i++) {
+		if (i == 20) /* what was to be set up is */
+			before = kept();
+		shake13(context, retry, 0);
+	}
+	assert_true(kept() < before + len);
+	drop_context(context);
+}
+
+static void a_handshake_of_tls_1_3_keeps_nothing(void **state)
+{
+	a_handshake_keeps_nothing(false);
+}
+
+static void nor_does_one_with_a_second_hello(void **state)
+{
+	a_handshake_keeps_nothing(true);
+}
+
+/* The library takes a block for the record: one as large as the response must not be taken for it. */
+static void nor_does_one_whose_hello_is_as_long_as_the_response(void **state)
+{
+	size_t len, before = 0, bare;
+	struct tls_context *context = stapling_context(&len);
+	uint8_t data[1024];
+
+	bare = hello_of_tls13(data, true, 0);
+	assert_true(bare + 32 < len);
+	for (size_t i = 0; i < 40 * 16; i++) {
+		if (i == 20 * 16)
+			before = kept();
+		shake13(context, false, len - bare - 4 + i % 16);
+	}
+	assert_true(kept() < before + 10 * len);
+	drop_context(context);
+}
+
 static int begin(void **state)
 {
 	authority = pem_authority("P-256");
@@ -213,6 +332,9 @@ int main(void)
 		cmocka_unit_test(the_issuer_within_is_taken_out_and_the_rest_is_sent),
 		cmocka_unit_test(other_certificates_stay),
 		cmocka_unit_test(what_is_cut_off_is_left_as_it_is),
+		cmocka_unit_test(a_handshake_of_tls_1_3_keeps_nothing),
+		cmocka_unit_test(nor_does_one_with_a_second_hello),
+		cmocka_unit_test(nor_does_one_whose_hello_is_as_long_as_the_response),
 	};
 
 	return cmocka_run_group_tests_name("tls_staple", tests, begin, end);
