@@ -29,16 +29,25 @@ static bool decide_version(const struct profile *profile, const struct tls_hello
 	return refuse(out, TLS_ALERT_PROTOCOL_VERSION, VERSION_REASON);
 }
 
+/* The library agrees to cut MACs to 10 octets wherever a client asks for it, which RFC 9325 4.6 forbids: then it gets no suite that has
+ * one. Of the others the library prefers the first of the profile's, which are those without. */
+const struct profile_suite *gate_suite(const struct profile *profile, const struct tls_hello *hello,
+				       size_t i, uint16_t version)
+{
+	const struct profile_suite *suite = profile_suite(profile, tls_hello_at(hello->suites, i));
+
+	if (suite == NULL || suite->min > version || suite->max < version ||
+	    (hello->truncated_hmac && profile_suite_has_mac(suite)))
+		return NULL;
+	return suite;
+}
+
 static bool decide_suites(const struct profile *profile, const struct tls_hello *hello,
 			  struct gate_verdict *out)
 {
-	for (size_t i = 0; i < hello->suites.count; i++) {
-		const struct profile_suite *suite =
-			profile_suite(profile, tls_hello_at(hello->suites, i));
-
-		if (suite != NULL && suite->min <= out->version && suite->max >= out->version)
+	for (size_t i = 0; i < hello->suites.count; i++)
+		if (gate_suite(profile, hello, i, out->version) != NULL)
 			return true;
-	}
 	return refuse(out, TLS_ALERT_HANDSHAKE_FAILURE, "no_common_cipher");
 }
 
@@ -46,9 +55,10 @@ static bool decide_suites(const struct profile *profile, const struct tls_hello 
 static bool decide_groups(const struct profile *profile, const struct tls_hello *hello,
 			  struct gate_verdict *out)
 {
+	if (out->version == PROFILE_TLS13 && (!hello->groups_present || !hello->shares_present))
+		return refuse(out, TLS_ALERT_MISSING_EXTENSION, "no_common_group");
 	if (!hello->groups_present)
-		return out->version < PROFILE_TLS13 ||
-		       refuse(out, TLS_ALERT_MISSING_EXTENSION, "no_common_group");
+		return true;
 	for (size_t i = 0; i < hello->groups.count; i++)
 		if (profile_group(profile, tls_hello_at(hello->groups, i)) != NULL)
 			return true;

@@ -43,6 +43,10 @@ struct gate_verdict {
 bool gate_decide(const struct gate_rules *, const struct book *, const struct tls_hello *,
 		 struct gate_verdict *out);
 
+/* What the i-th suite of the client is, if it can be spoken in that version; NULL: it cannot. */
+const struct profile_suite *gate_suite(const struct profile *, const struct tls_hello *, size_t i,
+				       uint16_t version);
+
 /* gate_alpn.c: false: refused. */
 bool gate_alpn_decide(const struct gate_rules *, const struct tls_hello *,
 		      struct gate_verdict *out);

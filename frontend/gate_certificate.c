@@ -55,11 +55,9 @@ static bool suite_known(const struct profile *profile, const struct tls_hello *h
 			uint16_t version, unsigned key)
 {
 	for (size_t i = 0; i < hello->suites.count; i++) {
-		const struct profile_suite *suite =
-			profile_suite(profile, tls_hello_at(hello->suites, i));
+		const struct profile_suite *suite = gate_suite(profile, hello, i, version);
 
-		if (suite != NULL && suite->min <= version && suite->max >= version &&
-		    (suite->keys & key))
+		if (suite != NULL && (suite->keys & key))
 			return true;
 	}
 	return false;

@@ -221,6 +221,11 @@ const struct profile *profile_find(int id)
 	return &profiles[id];
 }
 
+bool profile_suite_has_mac(const struct profile_suite *suite)
+{
+	return strstr(suite->iana, "_CBC_") != NULL;
+}
+
 const struct profile_suite *profile_suite(const struct profile *profile, uint16_t number)
 {
 	for (size_t i = 0; profile->suites[i] != NULL; i++)

@@ -77,6 +77,9 @@ struct profile {
 /* Never NULL for an enum profile_id; asserts that it is one. */
 const struct profile *profile_find(int id);
 
+/* Of CBC mode with a MAC of its own. */
+bool profile_suite_has_mac(const struct profile_suite *);
+
 /* NULL: the profile does not allow it. */
 const struct profile_suite *profile_suite(const struct profile *, uint16_t number);
 const struct profile_group *profile_group(const struct profile *, uint16_t number);

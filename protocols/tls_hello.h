@@ -76,6 +76,7 @@ struct tls_hello {
 	bool ticket, psk, ems, early_data;
 	size_t ticket_len; /* octets of it; 0: the client only asks for one */
 	bool psk_dhe;      /* it would combine a key of an earlier session with a fresh exchange */
+	bool truncated_hmac;     /* RFC 6066 7 */
 	bool renegotiation_info; /* the extension or its signalling suite */
 
 	uint8_t joined

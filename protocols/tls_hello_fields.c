@@ -239,6 +239,12 @@ static bool read_early_data(struct reader body, struct tls_hello *out)
 	return body.len == 0;
 }
 
+static bool read_truncated_hmac(struct reader body, struct tls_hello *out)
+{
+	out->truncated_hmac = true;
+	return body.len == 0;
+}
+
 /* RFC 5746 3.6: this is no renegotiation, so there is nothing to tell. */
 static bool read_renegotiation_info(struct reader body, struct tls_hello *out)
 {
@@ -283,21 +289,14 @@ static const struct extension {
 	uint16_t type;
 	bool (*read)(struct reader, struct tls_hello *);
 } extensions[] = {
-	{ 0, read_server_name },
-	{ 5, read_status_request },
-	{ 10, read_groups },
-	{ 11, check_point_formats },
-	{ 13, read_sigalgs },
-	{ 16, read_alpn },
-	{ 23, read_ems },
-	{ 35, read_ticket },
-	{ 41, read_psk },
-	{ 42, read_early_data },
-	{ 43, read_versions },
-	{ 45, read_psk_modes },
-	{ 50, read_sigalgs_cert },
-	{ 51, read_shares },
-	{ 0xff01, read_renegotiation_info },
+	{ 0, read_server_name },     { 4, read_truncated_hmac },
+	{ 5, read_status_request },  { 10, read_groups },
+	{ 11, check_point_formats }, { 13, read_sigalgs },
+	{ 16, read_alpn },           { 23, read_ems },
+	{ 35, read_ticket },         { 41, read_psk },
+	{ 42, read_early_data },     { 43, read_versions },
+	{ 45, read_psk_modes },      { 50, read_sigalgs_cert },
+	{ 51, read_shares },         { 0xff01, read_renegotiation_info },
 };
 
 static bool read_extension(uint16_t type, struct reader body, struct tls_hello *out)

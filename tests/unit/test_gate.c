@@ -20,6 +20,8 @@ struct client {
 	const uint16_t *suites, *groups, *sigalgs, *sigalgs_cert;
 	const char *sni;  /* NULL: not sent */
 	const char *alpn; /* names separated by commas; NULL: not sent */
+	bool no_shares;   /* no key_share; else an empty one */
+	bool truncated_hmac;
 };
 
 struct bytes {
@@ -151,6 +153,12 @@ static void hello_of(const struct client *client, struct bytes *out)
 	put_list(out, 13, client->sigalgs);
 	put_list(out, 50, client->sigalgs_cert);
 	put_alpn(out, client->alpn);
+	if (!client->no_shares)
+		put_list(out, 51, NONE);
+	if (client->truncated_hmac) {
+		put16(out, 4);
+		put16(out, 0);
+	}
 	close16(out, extensions);
 	close16(out, message);
 	close16(out, record);
@@ -376,6 +384,23 @@ static void suites(void **state)
 }
 
 /* A suite of the wrong version is none. */
+static void no_mac_is_truncated(void **state)
+{
+	struct gate_rules rules = rules_of(PROFILE_TES);
+	struct client client = today();
+
+	client.versions = LIST(0x0303);
+	client.sni = "p256.test";
+	client.suites = LIST(0xc009, 0xc023);
+	assert_accepted(&rules, &client);
+	client.truncated_hmac = true;
+	assert_refused(&rules, &client, TLS_ALERT_HANDSHAKE_FAILURE, "no_common_cipher");
+	client.suites = LIST(0xc009, 0xc02f);
+	assert_refused(&rules, &client, TLS_ALERT_HANDSHAKE_FAILURE, "no_common_certificate");
+	client.suites = LIST(0xc009, 0xc02b);
+	assert_accepted(&rules, &client);
+}
+
 static void suites_belong_to_versions(void **state)
 {
 	struct gate_rules rules = rules_of(PROFILE_TES);
@@ -421,6 +446,12 @@ static void absent_extensions(void **state)
 	assert_refused(&rules, &client, TLS_ALERT_MISSING_EXTENSION, "no_common_group");
 	client.versions = NULL;
 	assert_int_equal(assert_accepted(&rules, &client).entry, DUAL_P256);
+
+	client = today();
+	client.no_shares = true;
+	assert_refused(&rules, &client, TLS_ALERT_MISSING_EXTENSION, "no_common_group");
+	client.versions = NULL;
+	assert_accepted(&rules, &client);
 
 	client = today();
 	client.sigalgs = NULL;
@@ -717,6 +748,7 @@ int main(void)
 		cmocka_unit_test(a_client_that_fell_back),
 		cmocka_unit_test(suites),
 		cmocka_unit_test(suites_belong_to_versions),
+		cmocka_unit_test(no_mac_is_truncated),
 		cmocka_unit_test(groups),
 		cmocka_unit_test(absent_extensions),
 		cmocka_unit_test(signatures),
