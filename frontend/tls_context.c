@@ -94,6 +94,9 @@ struct tls_context *tls_context_client(const struct config_pool *pool, char text
 	set_common_rules(context->ctx);
 	if (!tls_profile_apply(context->ctx, context->profile, false, text))
 		goto fail;
+	snprintf(text, 256, "the TLS library does not take the key device");
+	if (wolfSSL_CTX_SetDevId(context->ctx, TLS_KEY_DEVICE) != WOLFSSL_SUCCESS)
+		goto fail;
 	wolfSSL_CTX_NoTicketTLSv12(context->ctx);
 	wolfSSL_CTX_no_ticket_TLSv13(context->ctx);
 	context->verify = pool->verify == VERIFY_CA;

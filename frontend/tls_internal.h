@@ -48,6 +48,7 @@ struct tls {
 	bool tickets,
 		ticket_opened;   /* of this session: may be made and opened; one has been opened */
 	struct buffer *in, *out; /* only while a call is under way */
+	bool spoke;              /* the library has sent something */
 	struct tls_block status[TLS_BLOCKS]; /* the response that is stapled in TLS 1.3 */
 	int error;
 	struct tls_facts facts;
@@ -69,7 +70,8 @@ void tls_staple_leave(void);
 /* tls_profile.c. False: the library does not take it, and why. */
 bool tls_profile_apply(WOLFSSL_CTX *, const struct profile *, bool server, char text[256]);
 
-/* tls_key.c: the library's device that signs; a context is told of it before its chain, of the key after it. 0 or -1. */
+/* tls_key.c: the library's device that signs and looks at the peer's points; every context has it, a server's from before its chain,
+ * and is told of the key after that. 0 or -1. */
 #define TLS_KEY_DEVICE 1
 int tls_key_device_start(void);
 void tls_key_device_stop(void);

@@ -1,4 +1,5 @@
-/* tls_key - the library's private-key device: it asks here, the key signs elsewhere.
+/* tls_key - the library's device: it asks here for signatures, which the key makes elsewhere, and before each exchange of keys, whether
+ * the peer's is good.
  * Invariants: the library never holds a private key, only the name of one; it is never asked for a decryption.
  */
 #include "frontend/rsa_stand_in.h"

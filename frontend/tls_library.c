@@ -3,6 +3,7 @@
  */
 #include "frontend/tls_internal.h"
 #include <wolfssl/wolfcrypt/asn.h>
+#include <wolfssl/wolfcrypt/curve25519.h>
 #include <wolfssl/wolfcrypt/random.h>
 
 #include <dlfcn.h>
@@ -119,6 +120,31 @@ void FreeDecodedCert(DecodedCert *certificate)
 	lost.take_apart(certificate);
 }
 
+/* ---- points of X25519 ------------------------------------------------------------------------------------------------ */
+
+static int (*check_x25519)(const byte *, word32, int);
+
+/* Takes the place of the library's own, which it calls: that lets through the two points of order 8, with which every exchange comes to
+ * zero (RFC 7748 6.1, RFC 8446 7.4.2, RFC 8422 5.11). Least significant octet first, as TLS has them. */
+int wc_curve25519_check_public(const byte *point, word32 len, int endian)
+{
+	static const byte weak[][CURVE25519_KEYSIZE] = {
+		{ 0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3,
+		  0xfa, 0xf1, 0x9f, 0xc4, 0x6a, 0xda, 0x09, 0x8d, 0xeb, 0x9c, 0x32,
+		  0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00 },
+		{ 0x5f, 0x9c, 0x95, 0xbc, 0xa3, 0x50, 0x8c, 0x24, 0xb1, 0xd0, 0xb1,
+		  0x55, 0x9c, 0x83, 0xef, 0x5b, 0x04, 0x44, 0x5c, 0xc4, 0x58, 0x1c,
+		  0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd, 0xd0, 0x9f, 0x11, 0x57 },
+	};
+
+	for (size_t i = 0; i < sizeof(weak) / sizeof(weak[0]); i++)
+		if (len == CURVE25519_KEYSIZE && memcmp(point, weak[i], len) == 0)
+			return ECC_BAD_ARG_E;
+	return check_x25519(point, len, endian);
+}
+
+/* ---- what is looked up ------------------------------------------------------------------------------------------------ */
+
 static bool find_library(void *pointer, const char *name)
 {
 	void *symbol = dlsym(RTLD_NEXT, name);
@@ -159,7 +185,8 @@ static bool seed_works(void)
 int tls_init(void)
 {
 	if (!find_library(&lost.parse, "ParseCert") ||
-	    !find_library(&lost.take_apart, "FreeDecodedCert"))
+	    !find_library(&lost.take_apart, "FreeDecodedCert") ||
+	    !find_library(&check_x25519, "wc_curve25519_check_public"))
 		return -1;
 	if (wolfSSL_SetAllocators(wiping_malloc, wiping_free, wiping_realloc) != 0)
 		return -1;

@@ -159,6 +159,72 @@ static void small_keys(void **state)
 	pem_free(&pem);
 }
 
+/* ---- a server that lies ---- */
+
+/* What a client of ours makes of a ServerHello of TLS 1.3 with that share; the profile's first group is the one it has a share of. */
+static enum tls_result answer_share(int profile, unsigned group, const uint8_t *point, size_t len)
+{
+	uint8_t data[256] = {
+		0x16, 3, 3, 0, (uint8_t)(57 + len), 2, 0, 0, (uint8_t)(53 + len), 3, 3
+	};
+	const uint8_t rest[] = { 0, 0x13,
+				 1, 0,
+				 0, (uint8_t)(14 + len),
+				 0, 43,
+				 0, 2,
+				 3, 4,
+				 0, 51,
+				 0, (uint8_t)(4 + len),
+				 0, (uint8_t)group,
+				 0, (uint8_t)len };
+	struct tls_context *context = client_context(profile);
+	struct tls *tls = tls_connect_new(context, "mail.example.test");
+	struct buffer in, out;
+	enum tls_result result;
+	size_t at = 11 + 32;
+
+	memset(data + 11, 7, 32);
+	memcpy(data + at, rest, sizeof(rest));
+	memcpy(data + at + sizeof(rest), point, len);
+	at += sizeof(rest) + len;
+	data[4] = (uint8_t)(at - 5);
+	data[8] = (uint8_t)(at - 9);
+	buffer_init(&in, 1 << 16);
+	buffer_init(&out, 1 << 16);
+	assert_int_equal(tls_handshake(tls, &in, &out), TLS_AGAIN);
+	assert_true(buffer_append(&in, data, at));
+	result = tls_handshake(tls, &in, &out);
+	tls_free(tls);
+	tls_context_drop(context);
+	buffer_cleanup(&in);
+	buffer_cleanup(&out);
+	return result;
+}
+
+/* RFC 8446 4.2.8.2 and 7.4.2: the same for servers. */
+static void a_store_s_point_is_checked(void **state)
+{
+	static const uint8_t order_eight[32] = {
+		0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3,
+		0xfa, 0xf1, 0x9f, 0xc4, 0x6a, 0xda, 0x09, 0x8d, 0xeb, 0x9c, 0x32,
+		0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00,
+	};
+	static const uint8_t base_point[32] = { 9 };
+	uint8_t p256[65] = {
+		0x04, 0x6b, 0x17, 0xd1, 0xf2, 0xe1, 0x2c, 0x42, 0x47, 0xf8, 0xbc, 0xe6, 0xe5,
+		0x63, 0xa4, 0x40, 0xf2, 0x77, 0x03, 0x7d, 0x81, 0x2d, 0xeb, 0x33, 0xa0, 0xf4,
+		0xa1, 0x39, 0x45, 0xd8, 0x98, 0xc2, 0x96, 0x4f, 0xe3, 0x42, 0xe2, 0xfe, 0x1a,
+		0x7f, 0x9b, 0x8e, 0xe7, 0xeb, 0x4a, 0x7c, 0x0f, 0x9e, 0x16, 0x2b, 0xce, 0x33,
+		0x57, 0x6b, 0x31, 0x5e, 0xce, 0xcb, 0xb6, 0x40, 0x68, 0x37, 0xbf, 0x51, 0xf5
+	}; /* its base point */
+
+	assert_int_equal(answer_share(PROFILE_MODERN, 29, base_point, 32), TLS_AGAIN);
+	assert_int_equal(answer_share(PROFILE_MODERN, 29, order_eight, 32), TLS_FAILED);
+	assert_int_equal(answer_share(PROFILE_NIST, 23, p256, sizeof(p256)), TLS_AGAIN);
+	p256[64] ^= 1;
+	assert_int_equal(answer_share(PROFILE_NIST, 23, p256, sizeof(p256)), TLS_FAILED);
+}
+
 static int start(void **state)
 {
 	if (tls_init() != 0)
@@ -181,6 +247,7 @@ int main(void)
 		cmocka_unit_test(a_client_offers_its_profile_and_nothing_else),
 		cmocka_unit_test(profiles_agree),
 		cmocka_unit_test(small_keys),
+		cmocka_unit_test(a_store_s_point_is_checked),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);
