@@ -1,5 +1,6 @@
 /* contexts - see contexts.h. A list in order of use; it is short, and looked through once for a handshake. */
 #include "frontend/contexts.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/queue.h>
 
@@ -62,6 +63,7 @@ static struct cached *make(const struct tls_server_settings *settings, char text
 {
 	struct cached *cached = calloc(1, sizeof(*cached));
 
+	snprintf(text, 256, "out of memory");
 	if (cached == NULL)
 		return NULL;
 	cached->context = tls_context_server(settings, text);
