@@ -92,6 +92,7 @@ static enum client_tls_step begin(struct session *s, const struct tls_hello *hel
 	const struct tls_accept accept = {
 		.sni = hello->sni,
 		.alpn = verdict.alpn,
+		.version = verdict.version,
 		.tickets = tls_ticket_offer(hello, verdict.version),
 	};
 

@@ -1,5 +1,6 @@
 /* tls - one leg of a session behind the one gate to the library. See tls.h for the invariants. */
 #include "frontend/tls_peer.h"
+#include "protocols/tls_hello.h"
 #include <arpa/inet.h>
 #include <assert.h>
 #include <stdio.h>
@@ -27,6 +28,7 @@ int tls_send(WOLFSSL *ssl, char *data, int size, void *arg)
 {
 	struct tls *tls = arg;
 
+	tls->spoke = true;
 	return buffer_append(tls->out, data, (size_t)size) ? size : WOLFSSL_CBIO_ERR_GENERAL;
 }
 
@@ -55,6 +57,15 @@ static struct tls *tls_new(struct tls_context *context, bool server)
 	return NULL;
 }
 
+/* The library goes by the old field for the version before it looks into supported_versions; RFC 8446 4.2.1 wants it the other way. What
+ * was decided by the extension is not to be undone by the field. */
+static bool hold_to_version(WOLFSSL *ssl, uint16_t version)
+{
+	return version == 0 ||
+	       wolfSSL_SetMinVersion(ssl, version - PROFILE_TLS11 + WOLFSSL_TLSV1_1) ==
+		       WOLFSSL_SUCCESS;
+}
+
 struct tls *tls_accept_new(struct tls_context *context, const struct tls_accept *accept)
 {
 	struct tls *tls = tls_new(context, true);
@@ -63,11 +74,12 @@ struct tls *tls_accept_new(struct tls_context *context, const struct tls_accept 
 		return NULL;
 	snprintf(tls->name, sizeof(tls->name), "%s", accept->sni);
 	tls_ticket_begin(tls, (enum tls_ticket_offer)accept->tickets);
-	/* The library's parameter is not const, and it copies. */
-	if (accept->alpn == NULL ||
-	    wolfSSL_UseALPN(tls->ssl, (char *)(uintptr_t)accept->alpn,
-			    (unsigned)strlen(accept->alpn),
-			    WOLFSSL_ALPN_FAILED_ON_MISMATCH) == WOLFSSL_SUCCESS)
+	if (hold_to_version(tls->ssl, accept->version) &&
+	    /* The library's parameter is not const, and it copies. */
+	    (accept->alpn == NULL ||
+	     wolfSSL_UseALPN(tls->ssl, (char *)(uintptr_t)accept->alpn,
+			     (unsigned)strlen(accept->alpn),
+			     WOLFSSL_ALPN_FAILED_ON_MISMATCH) == WOLFSSL_SUCCESS))
 		return tls;
 	tls_free(tls);
 	return NULL;
@@ -146,14 +158,42 @@ static void gather_facts(struct tls *tls)
 	tls_ticket_end(tls);
 }
 
+static void send_alert(struct tls *tls, enum tls_alert alert)
+{
+	uint8_t record[TLS_ALERT_RECORD_LEN];
+
+	tls_alert_record(record, TLS_ALERT_FATAL, alert);
+	buffer_append(tls->out, record, sizeof(record));
+}
+
 /* Nothing of the flight with the wrong group has left the queue yet: an alert goes in its place. */
 static void refuse_group(struct tls *tls)
 {
-	static const unsigned char handshake_failure[] = { 21, 3, 3, 0, 2, 2, 40 };
-
 	buffer_clear(tls->out);
-	buffer_append(tls->out, handshake_failure, sizeof(handshake_failure));
+	send_alert(tls, TLS_ALERT_HANDSHAKE_FAILURE);
 	tls->error = ECC_CURVE_ERROR;
+}
+
+/* Of some hellos the library goes away without a word (RFC 8446 6.2). As long as it has said nothing, the alert goes in clear. */
+static void explain(struct tls *tls)
+{
+	switch (tls->error) {
+	case BUFFER_ERROR:
+		send_alert(tls, TLS_ALERT_DECODE_ERROR);
+		break;
+	case MEMORY_E:
+	case WC_HW_E:
+		send_alert(tls, TLS_ALERT_INTERNAL_ERROR);
+		break;
+	default:
+		send_alert(tls, TLS_ALERT_ILLEGAL_PARAMETER);
+	}
+}
+
+/* Error 0: the library lost a blocked write (TLS 1.3); the call is simply repeated. */
+static bool may_go_on(const struct tls *tls)
+{
+	return tls->error == WOLFSSL_ERROR_WANT_READ || tls->error == 0;
 }
 
 static int accept_client(struct tls *tls)
@@ -180,7 +220,11 @@ static int tls_gate(struct tls *tls, enum gate_call call, void *data, int len)
 			refuse_group(tls);
 			return -1;
 		}
-		break;
+		if (result <= 0)
+			tls->error = wolfSSL_get_error(tls->ssl, result);
+		if (result <= 0 && tls->server && !tls->spoke && !may_go_on(tls))
+			explain(tls);
+		return result;
 	case GATE_READ:
 		result = wolfSSL_read(tls->ssl, data, len);
 		break;
@@ -236,10 +280,7 @@ enum tls_result tls_handshake(struct tls *tls, struct buffer *in, struct buffer 
 		tls->context = NULL;
 		return TLS_DONE;
 	}
-	/* Error 0: the library lost a blocked write (TLS 1.3); the call is simply repeated. */
-	if (tls->error == WOLFSSL_ERROR_WANT_READ || tls->error == 0)
-		return TLS_AGAIN;
-	return TLS_FAILED;
+	return may_go_on(tls) ? TLS_AGAIN : TLS_FAILED;
 }
 
 enum tls_result tls_read(struct tls *tls, struct buffer *in, struct buffer *out, void *data,

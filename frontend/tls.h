@@ -73,6 +73,7 @@ void tls_context_drop(struct tls_context *); /* NULL is fine */
 struct tls_accept {
 	const char *sni;  /* "": none */
 	const char *alpn; /* the protocol to agree on; NULL: the client named none */
+	uint16_t version; /* the least to be spoken; 0: that of the profile */
 	int tickets;      /* enum tls_ticket_offer */
 };
 /* Keeps the context until the handshake is over. */

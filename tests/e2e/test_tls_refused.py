@@ -231,8 +231,12 @@ def test_alerts_in_place_of_a_hello_are_refused(front, case, data):
 
 
 NOT_ON_THE_CURVE = b"\4" + b"k" * 64
+ORDER_EIGHT = (bytes.fromhex("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800"),    # RFC 7748 6.1
+               bytes.fromhex("5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157"))
 SHARES = {
     "of order one": (raw_tls.X25519, bytes(32)),
+    "of order eight": (raw_tls.X25519, ORDER_EIGHT[0]),
+    "of order eight, the other": (raw_tls.X25519, ORDER_EIGHT[1]),
     "one octet short": (raw_tls.X25519, b"k" * 31),
     "one octet long": (raw_tls.X25519, b"k" * 33),
     "not on the curve": (raw_tls.P256, NOT_ON_THE_CURVE),
@@ -247,19 +251,41 @@ def hello_with_share(group, key):
 
 @pytest.mark.parametrize("case", SHARES)
 def test_a_bad_share_is_refused(front, case):
-    """RFC 8446 4.2.8.2, 7.4.2. The library alone would go on with a point that is not on the curve."""
-    alert, reason = (ILLEGAL, "bad_hello") if "octet" in case or "cut" in case else (None, "handshake")
-    assert_refused(front, PLACES[0], hello_with_share(*SHARES[case]), alert, reason)
+    """RFC 8446 4.2.8.2, 7.4.2. The library alone would go on with a point that is not on the curve, or is of order eight."""
+    reason = "bad_hello" if "octet" in case or "cut" in case else "handshake"
+    assert_refused(front, PLACES[0], hello_with_share(*SHARES[case]), ILLEGAL, reason)
 
 
-@pytest.mark.parametrize("without", ("groups", "signatures"))
+@pytest.mark.parametrize("version", (raw_tls.TLS11, raw_tls.TLS13 + 1, raw_tls.TLS13), ids=("TLSv1.1", "TLS 3.5", "TLSv1.3"))
+def test_the_old_field_does_not_undo_what_the_extension_says(front, version):
+    """RFC 8446 4.2.1. The library would speak TLS 1.2, or older, with a client that the gate has let in to TLS 1.3."""
+    data = hello(version, raw_tls.GOOD_TLS13 + raw_tls.GOOD_TLS12, b"", b"\0", [
+        raw_tls.groups(raw_tls.X25519), raw_tls.signatures(0x0403, 0x0804), raw_tls.versions(raw_tls.TLS13, raw_tls.TLS12),
+        raw_tls.key_shares((raw_tls.X25519, raw_tls.BASE_POINT))])
+    assert_refused(front, PLACES[0], record(data), raw_tls.PROTOCOL_VERSION, "tls_version")
+
+
+WITHOUT_A_WORD = {
+    "a cookie for nothing": extension(44, vector(b"x", 2)),
+    "post_handshake_auth with a body": extension(49, b"x"),
+}
+
+
+@pytest.mark.parametrize("case", WITHOUT_A_WORD)
+def test_a_hello_that_the_library_does_not_like_gets_an_alert(front, case):
+    """RFC 8446 6.2. The library alone would go away without a word."""
+    assert_refused(front, PLACES[0], record(hello13(WITHOUT_A_WORD[case])), ILLEGAL, "handshake")
+
+
+@pytest.mark.parametrize("without", ("groups", "signatures", "shares"))
 def test_a_hello_of_tls_1_3_lacks_nothing(front, without):
     """RFC 8446 9.2."""
-    parts = {"groups": raw_tls.groups(raw_tls.X25519), "signatures": raw_tls.signatures(0x0403)}
+    parts = {"groups": raw_tls.groups(raw_tls.X25519), "signatures": raw_tls.signatures(0x0403),
+             "shares": raw_tls.key_shares((raw_tls.X25519, raw_tls.BASE_POINT))}
     del parts[without]
-    data = hello(suites=raw_tls.GOOD_TLS13, extensions=[
-        *parts.values(), raw_tls.versions(raw_tls.TLS13), raw_tls.key_shares((raw_tls.X25519, raw_tls.BASE_POINT))])
-    assert_refused(front, PLACES[0], record(data), raw_tls.MISSING_EXTENSION, "no_common_" + without[:-1])
+    data = hello(suites=raw_tls.GOOD_TLS13, extensions=[*parts.values(), raw_tls.versions(raw_tls.TLS13)])
+    reason = "no_common_signature" if without == "signatures" else "no_common_group"
+    assert_refused(front, PLACES[0], record(data), raw_tls.MISSING_EXTENSION, reason)
 
 
 @pytest.mark.parametrize("group, key", [(raw_tls.X25519, raw_tls.BASE_POINT), (raw_tls.P256, raw_tls.P256_BASE_POINT)],
@@ -269,10 +295,14 @@ def test_a_good_share_is_answered(front, group, key):
     assert is_hello(found) and reason == "handshake_aborted"
 
 
-@pytest.mark.parametrize("point, reasons", [(NOT_ON_THE_CURVE, NOT_OURS), (raw_tls.P256_BASE_POINT, {"handshake_aborted"})],
-                         ids=("not on the curve", "on the curve"))
-def test_a_point_of_tls_1_2_is_checked(front, point, reasons):
-    first = record(hello(extensions=[raw_tls.groups(raw_tls.P256), raw_tls.signatures(0x0403)]))
+@pytest.mark.parametrize("group, point, reasons", [
+    (raw_tls.P256, NOT_ON_THE_CURVE, NOT_OURS), (raw_tls.P256, raw_tls.P256_BASE_POINT, {"handshake_aborted"}),
+    (raw_tls.X25519, ORDER_EIGHT[0], NOT_OURS), (raw_tls.X25519, ORDER_EIGHT[1], NOT_OURS),
+    (raw_tls.X25519, raw_tls.BASE_POINT, {"handshake_aborted"}),
+], ids=("P-256, not on the curve", "P-256", "X25519, of order eight", "X25519, the other of order eight", "X25519"))
+def test_a_point_of_tls_1_2_is_checked(front, group, point, reasons):
+    named = dict.fromkeys((group, raw_tls.P256))    # that of the certificate too
+    first = record(hello(extensions=[raw_tls.groups(*named), raw_tls.signatures(0x0403)]))
     found, reason = answered(front, PLACES[0], first + out_of_place(raw_tls.HANDSHAKE, message(16, vector(point, 1))),
                              stay="handshake_aborted" in reasons)
     assert is_hello(found) and reason in reasons
@@ -315,6 +345,7 @@ BEHIND = {
     "an empty key exchange": out_of_place(raw_tls.HANDSHAKE, message(16)),
     "a key exchange cut short": out_of_place(raw_tls.HANDSHAKE, message(16, b"\x21" + b"k" * 32)),
     "a key of order one": out_of_place(raw_tls.HANDSHAKE, message(16, vector(bytes(32), 1))),
+    "a key of order eight": out_of_place(raw_tls.HANDSHAKE, message(16, vector(ORDER_EIGHT[0], 1))),
     "ChangeCipherSpec of two octets": out_of_place(raw_tls.CHANGE_CIPHER_SPEC, b"\1\1"),
     "a Finished that does not decrypt": out_of_place(raw_tls.HANDSHAKE, KEY_EXCHANGE) + out_of_place(
         raw_tls.CHANGE_CIPHER_SPEC, b"\1") + out_of_place(raw_tls.HANDSHAKE, b"f" * 40),
