@@ -18,6 +18,12 @@ int tls_receive(WOLFSSL *ssl, char *data, int size, void *arg)
 		return WOLFSSL_CBIO_ERR_WANT_READ;
 	if (len > (size_t)size)
 		len = (size_t)size;
+	/* Where the content is empty the library looks for its type in front of the record. */
+	if (!tls_record_pass(&tls->records, (const uint8_t *)buffer_data(tls->in), len,
+			     wolfSSL_version(ssl) == PROFILE_TLS13)) {
+		tls->bad_record = true;
+		return WOLFSSL_CBIO_ERR_GENERAL;
+	}
 	memcpy(data, buffer_data(tls->in), len);
 	buffer_consume(tls->in, len);
 	return (int)len;
@@ -208,6 +214,11 @@ static int accept_client(struct tls *tls)
 	return result;
 }
 
+static int error_of(const struct tls *tls, int result)
+{
+	return tls->bad_record ? DECRYPT_ERROR : wolfSSL_get_error(tls->ssl, result);
+}
+
 /* The one way into the library for a session: what packs idle sessions away will unpack here. */
 static int tls_gate(struct tls *tls, enum gate_call call, void *data, int len)
 {
@@ -221,7 +232,7 @@ static int tls_gate(struct tls *tls, enum gate_call call, void *data, int len)
 			return -1;
 		}
 		if (result <= 0)
-			tls->error = wolfSSL_get_error(tls->ssl, result);
+			tls->error = error_of(tls, result);
 		if (result <= 0 && tls->server && !tls->spoke && !may_go_on(tls))
 			explain(tls);
 		return result;
@@ -241,7 +252,7 @@ static int tls_gate(struct tls *tls, enum gate_call call, void *data, int len)
 		return 0;
 	}
 	if (result <= 0)
-		tls->error = wolfSSL_get_error(tls->ssl, result);
+		tls->error = error_of(tls, result);
 	return result;
 }
 

@@ -11,6 +11,7 @@
 
 #include "frontend/public_key.h"
 #include "frontend/tls.h"
+#include "protocols/tls_record.h"
 #include "frontend/tls_ticket.h"
 #include <sys/queue.h>
 
@@ -48,7 +49,9 @@ struct tls {
 	bool tickets,
 		ticket_opened;   /* of this session: may be made and opened; one has been opened */
 	struct buffer *in, *out; /* only while a call is under way */
-	bool spoke;              /* the library has sent something */
+	struct tls_record_watch records;     /* of the peer */
+	bool bad_record;                     /* one of them was not for the library */
+	bool spoke;                          /* the library has sent something */
 	struct tls_block status[TLS_BLOCKS]; /* the response that is stapled in TLS 1.3 */
 	int error;
 	struct tls_facts facts;
