@@ -89,7 +89,7 @@ def memory(pid):
         for line in maps:
             ends, rights, *_ = line.split()
             begin, end = (int(end, 16) for end in ends.split("-"))
-            if rights[0] != "r" or "[v" in line:
+            if rights[0] != "r" or "[v" in line or end - begin > 1 << 40:    # a sanitizer's shadow
                 continue
             mem.seek(begin)
             try:
