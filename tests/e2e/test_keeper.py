@@ -252,14 +252,14 @@ def test_a_keeper_that_asks_for_what_has_been_taken_back_lives(launch_once, stor
     """The end comes while a reload is on its way: the keeper asks for keys that nobody wants any more."""
     pair, folder = certificates.make_certificate(str(tmp_path / "pair"), authority, ("localhost", "127.0.0.1")), tmp_path / "more"
     folder.mkdir()
+    more = {name: certificates.make_certificate(str(tmp_path / name), authority, (name + ".test",)) for name in ("a", "b", "c")}
     one = launch_once(imap=store.port, certificate=pair, workers=1, listeners=[Listener("imap", "implicit")],
                       tls='certificates_dir = "%s";' % folder, limits={"drain_timeout": 60})
     with clients.enter(one.port("imap", "implicit"), "imap", "implicit", context, "alice", "any") as wire:
         keeper = one.children("keeper")[0]
         os.kill(keeper, signal.SIGSTOP)
         wait_for(lambda: stands_still(keeper), "a keeper that waits")
-        for name in ("a", "b", "c"):
-            made = certificates.make_certificate(str(tmp_path / name), authority, (name + ".test",))
+        for name, made in more.items():    # soon: who waits for 5 s is replaced
             shutil.copy(made.chain, folder / (name + ".crt"))
             shutil.copy(made.key, folder / (name + ".key"))
         one.signal(signal.SIGHUP)
