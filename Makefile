@@ -87,7 +87,7 @@ valgrind	= valgrind -q --vgdb=no --suppressions=$(CURDIR)/tests/support/valgrind
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all demo check sample unit e2e asan valgrind fuzz bench soak audit tidy format format-check install uninstall system clean help \
+.PHONY: all demo check sample unit e2e asan valgrind fuzz bench soak audit audit-dual tidy format format-check install uninstall system clean help \
 	needs compile-commands objects program unit-programs clang-objects $(fuzz_runs) FORCE
 
 all: needs $(out)/postern compile-commands
@@ -240,10 +240,13 @@ bench: $(out)/postern $(bench_programs)
 		echo "== $$program"; POSTERN=$(abspath $(out)/postern) $(PYTHON) -B $$program || exit 1; \
 	done
 
-# Scanners of TLS at all six listeners; minutes, and never part of check.
-audit: $(out)/postern
-	@tests/support/install-deps.sh audit
+# Scanners of TLS at all six listeners, and which certificate the clients of others get; minutes, and never part of check.
+audit: audit-dual
 	POSTERN=$(abspath $(out)/postern) $(PYTHON) -B tests/audit/audit.py $(if $(KEEP),--keep $(KEEP))
+
+audit-dual: $(out)/postern
+	@tests/support/install-deps.sh audit
+	POSTERN=$(abspath $(out)/postern) $(PYTHON) -B tests/audit/dual.py
 
 # Minutes each: sessions through reloads, logins through killed processes.
 soak: $(out)/postern
@@ -325,7 +328,8 @@ help:
 	@echo "make fuzz          each fuzz target for FUZZ_SECONDS (60)"
 	@echo "make sample        build/conf.d: the sample configuration with a throw-away certificate"
 	@echo "make bench         measurements"
-	@echo "make audit         testssl.sh and sslscan at six listeners; minutes (KEEP=folder keeps their reports)"
+	@echo "make audit         audit-dual, then testssl.sh and sslscan at six listeners; minutes (KEEP=folder keeps their reports)"
+	@echo "make audit-dual    which of two certificates OpenSSL, GnuTLS, Java and Node get"
 	@echo "make soak          live sessions through reloads, logins through killed processes; minutes"
 	@echo "make tidy          clang-tidy; must be clean"
 	@echo "make format        clang-format in place"

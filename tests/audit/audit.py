@@ -171,12 +171,23 @@ def report(listener, found):
     return bad
 
 
-def table(found):
-    """What one listener offers, as testssl.sh has it; all six are asserted to offer the same."""
+def offered(found):
+    """Versions, suites and groups of one listener, as testssl.sh has them."""
+    return [(severity, name, re.sub(r"\s+", " ", text)) for severity, name, text in found["testssl"]
+            if name.startswith(("SSLv", "TLS1", "cipher-tls", "FS_", "PFS_"))]
+
+
+def table(listeners, offers):
+    """What the first listener offers; the number of those that do not offer the same."""
     print("\nOffered:")
-    for severity, name, text in found["testssl"]:
-        if name.startswith(("SSLv", "TLS1", "cipher-tls", "FS_", "PFS_")):
-            print("    %-5s %-22s %s" % (severity, name, re.sub(r"\s+", " ", text)))
+    for row in offers[0]:
+        print("    %-5s %-22s %s" % row)
+    bad = 0
+    for listener, rows in zip(listeners, offers):
+        for row in sorted(set(rows) ^ set(offers[0])):
+            print("    %s %s differs: %s %s: %s" % (listener.protocol, listener.tls, *row))
+        bad += set(rows) != set(offers[0])
+    return bad
 
 
 def main():
@@ -194,7 +205,7 @@ def main():
         with front:
             scans = [(one, pool.submit(scan, one, port, ca, reports)) for one, (_, port) in zip(front.listeners, front.addresses)]
             bad = sum(report(listener, job.result()) for listener, job in scans)
-        table(scans[0][1].result())
+        bad += table([listener for listener, _ in scans], [offered(job.result()) for _, job in scans])
     print("\naudit: %s" % ("%d findings that nobody explains" % bad if bad else "nothing above \"info\" that is not explained"))
     return 1 if bad else 0
 

@@ -3,7 +3,7 @@
 #   build  compiler and libraries
 #   demo   these, and the servers and clients that the demonstration shows
 #   test   these, and what the tests, the sanitizers and the checks of style need
-#   audit  what `make audit` scans with
+#   audit  the build, and what `make audit` scans and connects with
 # As root it uses apt, and no service is started by that. As an ordinary user it names what is missing and stops.
 set -eu
 
@@ -17,7 +17,7 @@ test="$demo sasl2-bin libsasl2-modules-db gsasl libcmocka-dev python3-pytest pyt
 # What Postern takes the place of, for the tests of moving from there.
 test="$test nginx libnginx-mod-mail dovecot-submissiond dovecot-sqlite"
 
-audit="$build python3 openssl testssl.sh sslscan"
+audit="$build python3 openssl testssl.sh sslscan gnutls-bin openjdk-17-jdk-headless nodejs"
 
 case "${1:-}" in
 build) wanted=$build ;;
