@@ -2,11 +2,10 @@
  * Invariants: who is let on speaks a version and gets a certificate that the profile allows and the hello offers; who is
  * refused hears an alert and is told apart in the log; what a narrower profile lets on, the wider one does too, in the same version.
  */
-#include "frontend/book_write.h"
 #include "frontend/gate.h"
+#include "tests/support/book_made.h"
 #include "tests/fuzz/require.h"
 #include <string.h>
-#include <unistd.h>
 
 static const struct {
 	enum book_kind kind;
@@ -25,8 +24,6 @@ static const struct {
 static struct book *make_book(void)
 {
 	struct book_writer *writer = book_writer_new();
-	struct book *book;
-	int fd;
 
 	for (uint8_t i = 0; i < sizeof(entries) / sizeof(entries[0]); i++) {
 		uint8_t id[BOOK_ID_LEN] = { (uint8_t)(i + 1) };
@@ -45,12 +42,7 @@ static struct book *make_book(void)
 
 		REQUIRE(book_writer_add(writer, &entry, false));
 	}
-	fd = book_writer_finish(writer);
-	book_writer_free(writer);
-	book = book_map(fd);
-	close(fd);
-	REQUIRE(book != NULL);
-	return book;
+	return book_made(writer);
 }
 
 static void check_accepted(const struct gate_rules *rules, const struct tls_hello *hello,

@@ -5,6 +5,7 @@
 #include "frontend/auth_client.h"
 #include "frontend/channel.h"
 #include "frontend/control.h"
+#include "tests/unit/loop_play.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -36,7 +37,6 @@ struct told {
 	char password[64];
 };
 
-static struct ev_loop *loop;
 static struct auth_client *client;
 static struct process processes[PROCESSES];
 static struct told told[AUTH_CLIENT_WAITING_MAX + 16];
@@ -139,22 +139,10 @@ static inline void process_up(unsigned index, unsigned incarnation)
 	auth_client_peer_up(client, index, incarnation, fds[1]);
 }
 
-static inline void on_watchdog(struct ev_loop *of, ev_timer *timer, int events)
+/* Runs the loop until *value is `wanted`, and not more. */
+static inline void wait_for_just(const unsigned *value, unsigned wanted)
 {
-	fprintf(stderr, "waited in vain\n");
-	abort();
-}
-
-/* Runs the loop until *value is `wanted`. */
-static inline void wait_for(const unsigned *value, unsigned wanted)
-{
-	ev_timer watchdog;
-
-	ev_timer_init(&watchdog, on_watchdog, 20., 0.);
-	ev_timer_start(loop, &watchdog);
-	while (*value < wanted)
-		ev_run(loop, EVRUN_ONCE);
-	ev_timer_stop(loop, &watchdog);
+	wait_for(value, wanted);
 	assert_int_equal(*value, wanted);
 }
 

@@ -2,15 +2,14 @@
 #include "frontend/audit.h"
 #include "frontend/audit_chain.h"
 #include "frontend/audit_findings.h"
-#include "frontend/book_write.h"
 #include "frontend/gate.h"
 #include "frontend/profile.h"
+#include "tests/support/book_made.h"
 #include "tests/support/pem.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <cmocka.h>
 
 #define NOW  2000000000ll
@@ -88,26 +87,9 @@ static struct scene scene_of(void)
 	return scene;
 }
 
-static struct book *book_of(const struct scene *scene)
-{
-	struct book_writer *writer = book_writer_new();
-	struct book *book;
-	int fd;
-
-	for (size_t i = 0; i < scene->count; i++)
-		assert_true(book_writer_add(writer, &scene->entries[i], false));
-	fd = book_writer_finish(writer);
-	assert_true(fd >= 0);
-	book = book_map(fd);
-	assert_non_null(book);
-	close(fd);
-	book_writer_free(writer);
-	return book;
-}
-
 static void run(struct scene *scene)
 {
-	struct book *book = book_of(scene);
+	struct book *book = book_made_of(scene->entries, scene->count);
 	size_t len;
 	FILE *out;
 

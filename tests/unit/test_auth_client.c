@@ -8,10 +8,10 @@ static void a_request_is_answered(void **state)
 {
 	process_up(0, 1);
 	begin(1);
-	wait_for(&processes[0].count, 1);
+	wait_for_just(&processes[0].count, 1);
 	assert_asked(0, 0, AUTH_BEGIN, 1);
 	answer(0, 1, AUTH_CAPTURED);
-	wait_for(&told_count, 1);
+	wait_for_just(&told_count, 1);
 	assert_told(0, AUTH_CAPTURED, 1);
 	assert_string_equal(told[0].password, "secret");
 	settle();
@@ -22,16 +22,16 @@ static void a_challenge_is_continued(void **state)
 {
 	process_up(0, 1);
 	begin(1);
-	wait_for(&processes[0].count, 1);
+	wait_for_just(&processes[0].count, 1);
 	answer(0, 1, AUTH_CHALLENGE);
-	wait_for(&told_count, 1);
+	wait_for_just(&told_count, 1);
 	assert_told(0, AUTH_CHALLENGE, 1);
 	assert_int_equal(respond(1, SPAN("YWxpY2U=")), 0);
-	wait_for(&processes[0].count, 2);
+	wait_for_just(&processes[0].count, 2);
 	assert_asked(0, 1, AUTH_CONTINUE, 1);
 	assert_string_equal(processes[0].asked[1].response, "YWxpY2U=");
 	answer(0, 1, AUTH_REFUSED);
-	wait_for(&told_count, 2);
+	wait_for_just(&told_count, 2);
 	assert_told(1, AUTH_REFUSED, 1);
 	assert_int_equal(respond(1, SPAN("")), -1); /* it is over */
 }
@@ -42,13 +42,13 @@ static void a_process_is_asked_one_thing_at_a_time(void **state)
 	for (uint32_t serial = 1; serial <= 3; serial++)
 		begin(serial);
 	for (uint32_t serial = 1; serial <= 3; serial++) {
-		wait_for(&processes[0].count, serial);
+		wait_for_just(&processes[0].count, serial);
 		settle();
 		assert_int_equal(processes[0].count, serial);
 		assert_asked(0, serial - 1, AUTH_BEGIN, serial);
 		answer(0, serial, AUTH_REFUSED);
 	}
-	wait_for(&told_count, 3);
+	wait_for_just(&told_count, 3);
 }
 
 static void two_processes_are_asked_at_once(void **state)
@@ -57,8 +57,8 @@ static void two_processes_are_asked_at_once(void **state)
 	process_up(1, 1);
 	begin(1);
 	begin(2);
-	wait_for(&processes[0].count, 1);
-	wait_for(&processes[1].count, 1);
+	wait_for_just(&processes[0].count, 1);
+	wait_for_just(&processes[1].count, 1);
 	assert_int_equal(processes[0].asked[0].exchange.serial +
 				 processes[1].asked[0].exchange.serial,
 			 3);
@@ -68,26 +68,26 @@ static void steps_go_to_the_process_that_began_them_before_new_exchanges(void **
 {
 	process_up(0, 1);
 	begin(1);
-	wait_for(&processes[0].count, 1);
+	wait_for_just(&processes[0].count, 1);
 	answer(0, 1, AUTH_CHALLENGE);
-	wait_for(&told_count, 1);
+	wait_for_just(&told_count, 1);
 	begin(2); /* keeps process 0 busy */
 	process_up(1, 1);
 	begin(3); /* keeps process 1 busy */
 	begin(4); /* waits, before the response does */
 	assert_int_equal(respond(1, SPAN("YWxpY2U=")), 0);
-	wait_for(&processes[1].count, 1);
+	wait_for_just(&processes[1].count, 1);
 	answer(1, 3, AUTH_REFUSED);
-	wait_for(&processes[1].count, 2);
+	wait_for_just(&processes[1].count, 2);
 	assert_asked(1, 1, AUTH_BEGIN, 4); /* not the response, which is not for it */
 	begin(5);
-	wait_for(&processes[0].count, 2);
+	wait_for_just(&processes[0].count, 2);
 	assert_asked(0, 1, AUTH_BEGIN, 2);
 	answer(0, 2, AUTH_REFUSED);
-	wait_for(&processes[0].count, 3);
+	wait_for_just(&processes[0].count, 3);
 	assert_asked(0, 2, AUTH_CONTINUE, 1); /* before 5 */
 	answer(0, 1, AUTH_CAPTURED);
-	wait_for(&processes[0].count, 4);
+	wait_for_just(&processes[0].count, 4);
 	assert_asked(0, 3, AUTH_BEGIN, 5);
 }
 
@@ -97,7 +97,7 @@ static void requests_wait_for_a_process_to_come(void **state)
 	settle();
 	assert_int_equal(told_count, 0);
 	process_up(0, 1);
-	wait_for(&processes[0].count, 1);
+	wait_for_just(&processes[0].count, 1);
 	assert_asked(0, 0, AUTH_BEGIN, 1);
 }
 
@@ -113,11 +113,11 @@ static void a_new_exchange_may_begin_inside_an_answer(void **state)
 	when_told = begin_again;
 	begin(1);
 	for (uint32_t serial = 1; serial <= 5; serial++) {
-		wait_for(&processes[0].count, serial);
+		wait_for_just(&processes[0].count, serial);
 		assert_asked(0, serial - 1, AUTH_BEGIN, serial);
 		answer(0, serial, AUTH_REFUSED);
 	}
-	wait_for(&told_count, 5);
+	wait_for_just(&told_count, 5);
 }
 
 /* ---- processes that fail ---- */
@@ -126,15 +126,15 @@ static void a_dead_process_ends_its_exchanges_and_no_others(void **state)
 {
 	process_up(0, 1);
 	begin(1);
-	wait_for(&processes[0].count, 1);
+	wait_for_just(&processes[0].count, 1);
 	process_up(1, 1);
 	begin(2);
-	wait_for(&processes[1].count, 1);
+	wait_for_just(&processes[1].count, 1);
 	channel_cleanup(&processes[0].channel);
-	wait_for(&told_count, 1);
+	wait_for_just(&told_count, 1);
 	assert_told(0, AUTH_TEMPORARY, 1);
 	answer(1, 2, AUTH_CAPTURED);
-	wait_for(&told_count, 2);
+	wait_for_just(&told_count, 2);
 	assert_told(1, AUTH_CAPTURED, 2);
 	assert_int_equal(stuck_count, 0);
 }
@@ -143,20 +143,20 @@ static void a_process_reported_down_is_not_asked_again(void **state)
 {
 	process_up(0, 1);
 	begin(1);
-	wait_for(&processes[0].count, 1);
+	wait_for_just(&processes[0].count, 1);
 	auth_client_peer_down(client, 0, 2); /* another incarnation */
 	settle();
 	assert_int_equal(told_count, 0);
 	calling = true;
 	auth_client_peer_down(client, 0, 1);
 	calling = false;
-	wait_for(&told_count, 1);
+	wait_for_just(&told_count, 1);
 	assert_told(0, AUTH_TEMPORARY, 1);
 	begin(2);
 	settle();
 	assert_int_equal(processes[0].count, 1);
 	process_up(0, 2);
-	wait_for(&processes[0].count, 1);
+	wait_for_just(&processes[0].count, 1);
 	assert_asked(0, 0, AUTH_BEGIN, 2);
 }
 
@@ -164,13 +164,13 @@ static void a_new_incarnation_ends_what_the_old_one_began(void **state)
 {
 	process_up(0, 1);
 	begin(1);
-	wait_for(&processes[0].count, 1);
+	wait_for_just(&processes[0].count, 1);
 	process_up(0, 2);
-	wait_for(&told_count, 1);
+	wait_for_just(&told_count, 1);
 	assert_told(0, AUTH_TEMPORARY, 1);
 	auth_client_peer_down(client, 0, 1); /* comes late and means nothing */
 	begin(2);
-	wait_for(&processes[0].count, 1);
+	wait_for_just(&processes[0].count, 1);
 	assert_asked(0, 0, AUTH_BEGIN, 2);
 }
 
@@ -178,15 +178,15 @@ static void a_client_that_thinks_learns_of_the_death_with_its_response(void **st
 {
 	process_up(0, 1);
 	begin(1);
-	wait_for(&processes[0].count, 1);
+	wait_for_just(&processes[0].count, 1);
 	answer(0, 1, AUTH_CHALLENGE);
-	wait_for(&told_count, 1);
+	wait_for_just(&told_count, 1);
 	channel_cleanup(&processes[0].channel);
 	settle();
 	assert_int_equal(told_count, 1); /* nobody waits for an answer */
 	process_up(1, 1);
 	assert_int_equal(respond(1, SPAN("YWxpY2U=")), 0);
-	wait_for(&told_count, 2);
+	wait_for_just(&told_count, 2);
 	assert_told(1, AUTH_TEMPORARY, 1);
 	settle();
 	assert_int_equal(processes[1].count, 0);
@@ -196,13 +196,13 @@ static void a_response_that_waits_is_lost_with_its_process(void **state)
 {
 	process_up(0, 1);
 	begin(1);
-	wait_for(&processes[0].count, 1);
+	wait_for_just(&processes[0].count, 1);
 	answer(0, 1, AUTH_CHALLENGE);
-	wait_for(&told_count, 1);
+	wait_for_just(&told_count, 1);
 	begin(2);
 	assert_int_equal(respond(1, SPAN("YWxpY2U=")), 0);
 	channel_cleanup(&processes[0].channel);
-	wait_for(&told_count, 3);
+	wait_for_just(&told_count, 3);
 	assert_int_equal(told[1].type, AUTH_TEMPORARY);
 	assert_int_equal(told[2].type, AUTH_TEMPORARY);
 	assert_int_equal(told[1].exchange.serial + told[2].exchange.serial, 3);
@@ -214,13 +214,13 @@ static void a_malformed_answer_ends_the_process(void **state)
 
 	process_up(0, 7);
 	begin(1);
-	wait_for(&processes[0].count, 1);
+	wait_for_just(&processes[0].count, 1);
 	message_begin(&message, WORK_MESSAGE_MAX, AUTH_CAPTURED);
 	message_put_u64(&message, 77);
 	assert_true(message_end(&message, 0));
 	assert_int_equal(channel_send(&processes[0].channel, &message, NULL, 0), 0);
 	message_writer_cleanup(&message);
-	wait_for(&told_count, 1);
+	wait_for_just(&told_count, 1);
 	assert_told(0, AUTH_TEMPORARY, 1);
 	assert_int_equal(stuck_count, 1);
 	settle();
@@ -233,9 +233,9 @@ static void a_silent_process_is_reported_and_given_up(void **state)
 {
 	process_up(2, 9);
 	begin(1);
-	wait_for(&told_count, 1);
+	wait_for_just(&told_count, 1);
 	assert_told(0, AUTH_TEMPORARY, 1);
-	wait_for(&stuck_count, 1);
+	wait_for_just(&stuck_count, 1);
 	assert_int_equal(stuck_index, 2);
 	assert_int_equal(stuck_incarnation, 9);
 	settle();
@@ -247,7 +247,7 @@ static void without_any_process_the_deadline_ends_it(void **state)
 {
 	begin(1);
 	begin(2);
-	wait_for(&told_count, 2);
+	wait_for_just(&told_count, 2);
 	assert_int_equal(told[0].type, AUTH_TEMPORARY);
 	assert_int_equal(told[1].type, AUTH_TEMPORARY);
 	assert_int_equal(told[0].exchange.serial + told[1].exchange.serial, 3);
@@ -259,7 +259,7 @@ static void what_waits_behind_a_silent_process_has_its_own_deadline(void **state
 	process_up(0, 1);
 	begin(1);
 	begin(2);
-	wait_for(&told_count, 2);
+	wait_for_just(&told_count, 2);
 	assert_int_equal(told[0].type, AUTH_TEMPORARY);
 	assert_int_equal(told[1].type, AUTH_TEMPORARY);
 	settle();
@@ -274,13 +274,13 @@ static void answers_that_nobody_asked_for_are_dropped(void **state)
 	answer(0, 1, AUTH_CAPTURED); /* before the question */
 	settle();
 	begin(1);
-	wait_for(&processes[0].count, 1);
+	wait_for_just(&processes[0].count, 1);
 	answer(0, 2, AUTH_CAPTURED); /* another serial */
 	settle();
 	assert_int_equal(told_count, 0);
 	answer(0, 1, AUTH_REFUSED);
 	answer(0, 1, AUTH_CAPTURED); /* once more */
-	wait_for(&told_count, 1);
+	wait_for_just(&told_count, 1);
 	settle();
 	assert_int_equal(told_count, 1);
 	assert_told(0, AUTH_REFUSED, 1);
@@ -291,14 +291,14 @@ static void after_a_cancel_the_answer_is_dropped_and_the_process_goes_on(void **
 	process_up(0, 1);
 	begin(1);
 	begin(2);
-	wait_for(&processes[0].count, 1);
+	wait_for_just(&processes[0].count, 1);
 	auth_client_cancel(client, exchange_of(1));
-	wait_for(&processes[0].count, 2);
+	wait_for_just(&processes[0].count, 2);
 	assert_asked(0, 1, AUTH_CANCEL, 1);
 	settle();
 	assert_int_equal(processes[0].count, 2); /* still owes an answer */
 	answer(0, 1, AUTH_CAPTURED);
-	wait_for(&processes[0].count, 3);
+	wait_for_just(&processes[0].count, 3);
 	assert_asked(0, 2, AUTH_BEGIN, 2);
 	assert_int_equal(told_count, 0);
 }
@@ -307,11 +307,11 @@ static void a_late_challenge_is_cancelled(void **state)
 {
 	process_up(0, 1);
 	begin(1);
-	wait_for(&processes[0].count, 1);
+	wait_for_just(&processes[0].count, 1);
 	auth_client_cancel(client, exchange_of(1));
-	wait_for(&processes[0].count, 2);
+	wait_for_just(&processes[0].count, 2);
 	answer(0, 1, AUTH_CHALLENGE);
-	wait_for(&processes[0].count, 3);
+	wait_for_just(&processes[0].count, 3);
 	assert_asked(0, 2, AUTH_CANCEL, 1);
 	assert_int_equal(told_count, 0);
 }
@@ -323,9 +323,9 @@ static void a_cancelled_request_that_waits_is_never_sent(void **state)
 	begin(2);
 	auth_client_cancel(client, exchange_of(2));
 	auth_client_cancel(client, exchange_of(99));
-	wait_for(&processes[0].count, 1);
+	wait_for_just(&processes[0].count, 1);
 	answer(0, 1, AUTH_REFUSED);
-	wait_for(&told_count, 1);
+	wait_for_just(&told_count, 1);
 	settle();
 	assert_int_equal(processes[0].count, 1);
 	assert_int_equal(told_count, 1);
@@ -335,11 +335,11 @@ static void a_cancelled_challenge_is_forgotten_on_both_sides(void **state)
 {
 	process_up(0, 1);
 	begin(1);
-	wait_for(&processes[0].count, 1);
+	wait_for_just(&processes[0].count, 1);
 	answer(0, 1, AUTH_CHALLENGE);
-	wait_for(&told_count, 1);
+	wait_for_just(&told_count, 1);
 	auth_client_cancel(client, exchange_of(1));
-	wait_for(&processes[0].count, 2);
+	wait_for_just(&processes[0].count, 2);
 	assert_asked(0, 1, AUTH_CANCEL, 1);
 	assert_int_equal(respond(1, SPAN("YWxpY2U=")), -1);
 }
@@ -351,12 +351,12 @@ static void too_many_requests_are_refused_for_now(void **state)
 	for (uint32_t serial = 1; serial <= AUTH_CLIENT_WAITING_MAX; serial++)
 		begin(serial);
 	begin(5000);
-	wait_for(&told_count, 1);
+	wait_for_just(&told_count, 1);
 	assert_told(0, AUTH_TEMPORARY, 5000);
 	settle();
 	assert_int_equal(told_count, 1);
 	process_up(0, 1);
-	wait_for(&processes[0].count, 1);
+	wait_for_just(&processes[0].count, 1);
 	begin(5001); /* there is room again */
 	settle();
 	assert_int_equal(told_count, 1);
@@ -379,11 +379,11 @@ static void what_does_not_fit_is_not_taken(void **state)
 	assert_int_equal(auth_client_begin(client, &request), -1);
 	assert_int_equal(respond(1, SPAN("")), -1);
 	begin(2);
-	wait_for(&processes[0].count, 1);
+	wait_for_just(&processes[0].count, 1);
 	answer(0, 2, AUTH_CHALLENGE);
-	wait_for(&told_count, 1);
+	wait_for_just(&told_count, 1);
 	assert_int_equal(respond(2, long_response), -1);
-	wait_for(&processes[0].count, 2);
+	wait_for_just(&processes[0].count, 2);
 	assert_asked(0, 1, AUTH_CANCEL, 2);
 	settle();
 	assert_int_equal(told_count, 1);
@@ -394,7 +394,7 @@ static void a_client_is_freed_with_everything_under_way(void **state)
 	process_up(0, 1);
 	begin(1);
 	begin(2);
-	wait_for(&processes[0].count, 1);
+	wait_for_just(&processes[0].count, 1);
 	auth_client_free(client);
 	client = NULL;
 	settle();

@@ -5,6 +5,7 @@
 #include "frontend/channel.h"
 #include "frontend/child.h"
 #include "frontend/config.h"
+#include "tests/unit/loop_play.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,7 +14,6 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-static struct ev_loop *loop;
 static struct channel control;
 static pid_t child;
 static unsigned said_count, said_type, told_count, idle_count;
@@ -102,23 +102,6 @@ static int stop(void **state)
 	if (child > 0)
 		waitpid(child, NULL, 0);
 	return 0;
-}
-
-static void on_watchdog(struct ev_loop *of, ev_timer *timer, int events)
-{
-	fprintf(stderr, "waited in vain\n");
-	abort();
-}
-
-static void wait_for(const unsigned *value, unsigned wanted)
-{
-	ev_timer watchdog;
-
-	ev_timer_init(&watchdog, on_watchdog, 20., 0.);
-	ev_timer_start(loop, &watchdog);
-	while (*value < wanted)
-		ev_run(loop, EVRUN_ONCE);
-	ev_timer_stop(loop, &watchdog);
 }
 
 static int status_of_child(void)

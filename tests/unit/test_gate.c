@@ -1,12 +1,11 @@
 /* test_gate - what becomes of each kind of client, by hellos that are made here and a small book. */
-#include "frontend/book_write.h"
 #include "frontend/gate.h"
+#include "tests/support/book_made.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <cmocka.h>
 
 #define LIST(...) ((const uint16_t[]) { __VA_ARGS__, 0 })
@@ -215,7 +214,6 @@ static struct book *book;
 static int make_book(void **state)
 {
 	struct book_writer *writer = book_writer_new();
-	int fd;
 
 	for (size_t i = 0; i < ENTRIES; i++) {
 		uint8_t id[BOOK_ID_LEN] = { (uint8_t)(i + 1) };
@@ -234,11 +232,8 @@ static int make_book(void **state)
 
 		assert_true(book_writer_add(writer, &entry, i == DUAL_RSA));
 	}
-	fd = book_writer_finish(writer);
-	book_writer_free(writer);
-	book = book_map(fd);
-	close(fd);
-	return book != NULL ? 0 : -1;
+	book = book_made(writer);
+	return 0;
 }
 
 static int drop_book(void **state)
@@ -726,14 +721,9 @@ static void leaves_that_are_none(void **state)
 					    .names = { "a.test", 7 },
 					    .file = "f",
 					    .path = "p" };
-		int fd;
 
 		assert_true(book_writer_add(writer, &entry, true));
-		fd = book_writer_finish(writer);
-		book_writer_free(writer);
-		book = book_map(fd);
-		close(fd);
-		assert_non_null(book);
+		book = book_made(writer);
 		assert_int_equal(assert_accepted(&rules, &client).entry, 0);
 		book_drop(book);
 		book = whole;

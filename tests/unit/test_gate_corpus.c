@@ -1,12 +1,11 @@
 /* test_gate_corpus - what becomes of the first messages of real clients (tests/support/collect_hellos.py), by each profile. */
-#include "frontend/book_write.h"
 #include "frontend/gate.h"
+#include "tests/support/book_made.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <cmocka.h>
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -58,7 +57,6 @@ static struct book *book;
 static int make_book(void **state)
 {
 	struct book_writer *writer = book_writer_new();
-	int fd;
 
 	for (uint8_t i = DUAL_RSA; i <= RSA; i++) {
 		uint8_t id[BOOK_ID_LEN] = { (uint8_t)(i + 1) };
@@ -75,11 +73,8 @@ static int make_book(void **state)
 
 		assert_true(book_writer_add(writer, &entry, false));
 	}
-	fd = book_writer_finish(writer);
-	book_writer_free(writer);
-	book = book_map(fd);
-	close(fd);
-	return book != NULL ? 0 : -1;
+	book = book_made(writer);
+	return 0;
 }
 
 static int drop_book(void **state)

@@ -6,6 +6,7 @@
 #include "frontend/keeper_client.h"
 #include "frontend/ticket_keys.h"
 #include "tests/unit/keeper_play.h"
+#include "tests/unit/loop_play.h"
 #include <poll.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -14,7 +15,6 @@
 
 #define MANY 40
 
-static struct ev_loop *loop;
 static struct channel control;
 static pid_t child;
 static unsigned said_count, ready_count, want_count;
@@ -85,23 +85,6 @@ static void on_control_closed(struct channel *channel, const char *why)
 }
 
 static const struct channel_handlers control_handlers = { on_said, on_control_closed };
-
-static void on_watchdog(struct ev_loop *of, ev_timer *timer, int events)
-{
-	fprintf(stderr, "waited in vain\n");
-	abort();
-}
-
-static void wait_for(const unsigned *value, unsigned wanted)
-{
-	ev_timer watchdog;
-
-	ev_timer_init(&watchdog, on_watchdog, 20., 0.);
-	ev_timer_start(loop, &watchdog);
-	while (*value < wanted)
-		ev_run(loop, EVRUN_ONCE);
-	ev_timer_stop(loop, &watchdog);
-}
 
 static int status_of_child(void)
 {

@@ -1,13 +1,12 @@
 /* When which OCSP response is fetched: at once, at half time, again after growing pauses; and what a new book changes. Also the question. */
-#include "frontend/book_write.h"
 #include "frontend/ocsp_request.h"
 #include "frontend/ocsp_schedule.h"
+#include "tests/support/book_made.h"
 #include "tests/support/pem.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <cmocka.h>
 
 #define NOW 2000000000ll
@@ -37,19 +36,10 @@ static struct book_entry with_staple(struct book_entry entry, int64_t from, int6
 static void give(struct ocsp_schedule *schedule, const struct book_entry *entries, size_t count,
 		 int64_t now)
 {
-	struct book_writer *writer = book_writer_new();
-	struct book *book;
-	int fd;
+	struct book *book = book_made_of(entries, count);
 
-	for (size_t i = 0; i < count; i++)
-		assert_true(book_writer_add(writer, &entries[i], false));
-	fd = book_writer_finish(writer);
-	book = book_map(fd);
-	assert_non_null(book);
 	assert_true(ocsp_schedule_book(schedule, book, now));
 	book_drop(book);
-	close(fd);
-	book_writer_free(writer);
 }
 
 /* The entry to be asked about, or -1; *next as ocsp_schedule_next() tells it. */

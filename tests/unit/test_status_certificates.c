@@ -1,11 +1,10 @@
 /* What /metrics says of certificates: who is shown by name, and the sums. */
-#include "frontend/book_write.h"
 #include "frontend/status_certificates.h"
+#include "tests/support/book_made.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <cmocka.h>
 
 #define NOW 2000000000ll
@@ -26,20 +25,11 @@ static struct book_entry entry_of(const char *name, int64_t not_after, const cha
 
 static char *text_of(const struct book_entry *entries, size_t count)
 {
-	struct book_writer *writer = book_writer_new();
-	struct book *book;
+	struct book *book = book_made_of(entries, count);
 	char *text;
 	size_t len;
 	FILE *out = open_memstream(&text, &len);
-	int fd;
 
-	for (size_t i = 0; i < count; i++)
-		assert_true(book_writer_add(writer, &entries[i], false));
-	fd = book_writer_finish(writer);
-	book = book_map(fd);
-	assert_non_null(book);
-	close(fd);
-	book_writer_free(writer);
 	status_certificates(book, NOW, out);
 	book_drop(book);
 	fclose(out);
