@@ -1,4 +1,5 @@
-/* config_files - the files that a configuration names and the supervisor reads: authorities and master passwords.
+/* config_files - the files that a configuration names and the supervisor reads: authorities, revocation lists,
+ * users of client certificates, master passwords.
  * Invariants: every file is bounded and read once, however many name it; children get its bytes and open nothing; the rights
  * that are judged are those of the file that was read, not of what its name leads to by then.
  */

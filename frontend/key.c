@@ -1,5 +1,5 @@
 /* key - private keys, by libcrypto: its RSA signs 6 times as fast as Debian's wolfCrypt.
- * OpenSSL's headers stand only here and in the files beside it: wolfSSL's define the same names.
+ * OpenSSL's headers stand in no file that includes wolfSSL's, which define the same names.
  */
 #include "frontend/key_parts.h"
 #include <openssl/bio.h>

@@ -2,7 +2,7 @@
 
 Each client is started against a socket that only listens; what it says first goes to FOLDER/<client>_<how>.bin. Clients
 that are not installed are named and passed over. The files that are made by hand are written too. What the unit test
-expects of each stands there (tests/unit/test_tls_hello.c): it must be looked at again after a new collection.
+expects of each stands there (tests/unit/test_tls_hello_corpus.c): it must be looked at again after a new collection.
 Debian: openssl gnutls-bin libnss3-tools libwolfssl35 default-jdk-headless nodejs curl.
 """
 import ctypes
