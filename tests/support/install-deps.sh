@@ -11,7 +11,7 @@ build="gcc make libc6-dev pkg-config libwolfssl-dev libsasl2-dev libconfig-dev l
 	libcurl4-gnutls-dev libsasl2-modules"
 demo="$build python3 openssl curl swaks libnet-ssleay-perl msmtp
 	dovecot-core dovecot-imapd dovecot-pop3d dovecot-lmtpd postfix"
-test="$demo sasl2-bin libsasl2-modules-db gsasl libcmocka-dev python3-pytest python3-pytest-xdist isync fetchmail valgrind logrotate
+test="$demo sasl2-bin libsasl2-modules-db gsasl libcmocka-dev python3-pytest python3-pytest-xdist gnutls-bin isync fetchmail valgrind logrotate
 	systemd procps groff-base clang clang-format clang-tidy libclang-rt-14-dev fail2ban"
 
 # What Postern takes the place of, for the tests of moving from there.
