@@ -5,17 +5,19 @@ running Postern is shown with it.
 """
 import os
 import pathlib
+import shutil
 import ssl
 import sys
+import tempfile
 
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from support import certificates, clients, events_seen, ports, stores  # noqa: E402
+from support import certificates, clients, events_seen, liars, ports, stores  # noqa: E402
 from support.postern import MODES, PROTOCOLS, Backend, Configuration, Postern, all_listeners  # noqa: E402
 
-__all__ = ("HOSTS", "MODES", "ODD_USERS", "PROTOCOLS", "USERS")
+__all__ = ("HOSTS", "MASTER", "MODES", "ODD_USERS", "PROTOCOLS", "USERS")
 HOSTS = ("127.0.0.1", "::1") if ports.has_ipv6() else ("127.0.0.1",)
 
 USERS = {name: "secret-of-" + name for name in ("alice", "bob", "carol", "dave", "large")}
@@ -30,6 +32,8 @@ ODD_USERS = {
     "star*": "*",
     "paren(s)": ") NIL (",
 }
+
+MASTER = "Geheim-des-Meisters-2"    # password of the master user "postern"
 
 _running = []    # Posterns, for the report of a failure
 _skipped = []    # tests that this machine or user cannot run
@@ -101,6 +105,39 @@ def dovecot(_stores):
 def postfix(_stores):
     """The submission server: Postfix, or a stand-in where it cannot run."""
     return _stores[1]
+
+
+@pytest.fixture(scope="session")
+def public():
+    """A folder that the users of the stores and of Postern may enter."""
+    made = tempfile.mkdtemp(prefix="public-")
+    os.chmod(made, 0o755)
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture(scope="session")
+def master_dovecot(public):
+    """Knows no user's password, and lets the master user in as anybody; believes Postern."""
+    with stores.Dovecot(users={}, trusted="127.0.0.1", settings=stores.masters(os.path.join(public, "masters"), MASTER)) as one:
+        yield one
+
+
+@pytest.fixture(scope="session")
+def master_postfix(master_dovecot):
+    """Takes the master user by way of that Dovecot, and Postern's word for a user."""
+    if not stores.is_root() or not stores.program("postfix"):
+        pytest.skip("Postfix cannot run here")
+    with stores.Postfix(dovecot=master_dovecot, xclient="127.0.0.1") as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def fakes():
+    """Ports by protocol of stores that let everybody in; some modules have others under this name."""
+    with liars.Fake(liars.ImapStore(None)) as imap, liars.Fake(liars.Pop3Store(None)) as pop3, \
+            liars.Fake(liars.SubmissionStore(None)) as submission:
+        yield {"imap": imap.port, "pop3": pop3.port, "submission": submission.port}
 
 
 def _launcher(tmp_path_factory, certificate):

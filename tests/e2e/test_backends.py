@@ -194,7 +194,7 @@ def test_a_pop3_response_code_is_kept(front, fakes, context, code):
 def test_temporary_trouble_is_no_failed_attempt(front, fakes, context):
     fakes["imap"].script = imap_says("TAG NO [UNAVAILABLE] x")
     with clients.reach(front.port("imap", "implicit"), "imap", "implicit", context) as wire:
-        client = "%s:%d" % wire.socket.getsockname()[:2]
+        client = wire.address
         for _ in range(5):
             assert clients.log_in(wire, "imap", USER, SECRET).startswith(clients.TEMPORARY["imap"])
     front.wait_event("session_end", client=client)

@@ -1,20 +1,17 @@
 """Client certificates: who is asked for one, which are good, and what a good one is good for: EXTERNAL at real stores, with no
 password anywhere."""
 import os
-import pwd
 import ssl
-import shutil
 import subprocess
-import tempfile
 
 import pytest
 
-from conftest import MODES, PROTOCOLS
+from conftest import MASTER, MODES, PROTOCOLS
 from support import certificates, clients, stores
 from support.postern import Backend, Configuration, Listener, Postern, all_listeners, check, command
 
 VERSIONS = (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
-MASTER, PASSWORD = "Geheim-des-Meisters-3", "Geheim-des-Nutzers-3"
+PASSWORD = "Geheim-des-Nutzers-3"
 ALICE = "alice@Example.Test"
 LIMITS = "drain_timeout = 2; failure_delay_ms = 10; failure_delay_max_ms = 20;"
 
@@ -62,42 +59,9 @@ def people(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def public():
-    """A folder that the users of the stores and of Postern may enter."""
-    made = tempfile.mkdtemp(prefix="certified-")
-    os.chmod(made, 0o755)
-    yield made
-    shutil.rmtree(made)
-
-
-@pytest.fixture(scope="module")
-def dovecot(public):
-    """Knows alice by no password, and the master user."""
-    path = os.path.join(public, "masters")
-    with open(path, "w", encoding="ascii") as file:
-        file.write("postern:{PLAIN}%s\n" % MASTER)
-    with stores.Dovecot(users={}, trusted="127.0.0.1",
-                        settings="passdb {\n  driver = passwd-file\n  args = %s\n  master = yes\n}\n" % path) as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def postfix(dovecot):
-    if not stores.is_root() or not stores.program("postfix"):
-        pytest.skip("Postfix cannot run here")
-    with stores.Postfix(dovecot=dovecot, xclient="127.0.0.1") as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
 def sasl(public):
     """Options of auth.sasl: a sasldb with alice's password."""
-    path = os.path.join(public, "users.db")
-    subprocess.run([stores.program("saslpasswd2"), "-p", "-c", "-u", "mail.example.test", "-f", path, "alice"], check=True,
-                   input=PASSWORD.encode())
-    if stores.is_root():
-        os.chown(path, pwd.getpwnam("nobody").pw_uid, -1)
-    return 'auxprop_plugin = "sasldb"; sasldb_path = "%s";' % path
+    return stores.sasldb(os.path.join(public, "users-with-certificates.db"), {"alice": PASSWORD})
 
 
 @pytest.fixture(scope="module")
@@ -170,18 +134,19 @@ def capability(front, context, mode="implicit"):
     """(what IMAP shows inside TLS, and the end of that session in the log)"""
     with clients.reach(front.port("imap", mode), "imap", mode, context) as wire:
         shown = wire.imap("c CAPABILITY")
-        own = "127.0.0.1:%d" % wire.socket.getsockname()[1]
+        own = wire.address
         wire.imap("z LOGOUT")
     return shown, front.wait_event("session_end", client=own)
 
 
 def refusal(front, context):
-    """The alert of a handshake that is refused, and the reason in the log."""
-    before = len(front.events("refused"))
-    with pytest.raises((ssl.SSLError, ConnectionResetError)) as caught:
-        with clients.Wire(front.port("imap", "implicit"), tls=context) as wire:
+    """The alert of a handshake that is refused, the reason in the log, and who was refused."""
+    with clients.Wire(front.port("imap", "implicit")) as wire:
+        client = wire.address
+        with pytest.raises((ssl.SSLError, ConnectionResetError)) as caught:
+            wire.start_tls(context)
             wire.socket.recv(1)
-    return getattr(caught.value, "reason", "reset"), front.wait_event("refused", count=before + 1)["reason"]
+    return getattr(caught.value, "reason", "reset"), front.wait_event("refused", client=client)["reason"], client
 
 
 # ---- who is asked
@@ -213,7 +178,7 @@ ALERTS = {"unknown_authority": "TLSV1_ALERT_UNKNOWN_CA", "expired": "SSLV3_ALERT
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_without_a_certificate_a_required_one_is_missed(fronts, authority, version):
-    alert, reason = refusal(fronts("required"), context_of(authority, None, version))
+    alert, reason, _ = refusal(fronts("required"), context_of(authority, None, version))
     assert reason == "no_client_certificate"
     assert alert == ("TLSV13_ALERT_CERTIFICATE_REQUIRED" if version == ssl.TLSVersion.TLSv1_3 else "SSLV3_ALERT_HANDSHAKE_FAILURE")
 
@@ -222,9 +187,9 @@ def test_without_a_certificate_a_required_one_is_missed(fronts, authority, versi
 @pytest.mark.parametrize("fault", ("unknown_authority", "expired", "purpose", "weak"))
 def test_a_bad_certificate_is_refused_where_one_is_required_and_ignored_where_not(fronts, people, authority, fault, version):
     context = context_of(authority, people.bad[fault], version) if fault != "weak" else weak_context(authority, people, version)
-    alert, reason = refusal(fronts("required"), context)
+    alert, reason, client = refusal(fronts("required"), context)
     assert (reason, alert) == ("client_certificate", ALERTS[fault])
-    end = fronts("required").wait_event("session_end", client=fronts("required").events("refused")[-1]["client"])
+    end = fronts("required").wait_event("session_end", client=client)
     assert (end["client_certificate"], end["certificate_fault"]) == ("unverified", fault)
     shown, end = capability(fronts("optional"), context)
     assert "AUTH=PLAIN" in shown and "EXTERNAL" not in shown
@@ -256,7 +221,7 @@ def test_without_a_certificate_external_is_not_listed_and_not_there(fronts, auth
     with clients.reach(fronts("optional").port("imap", tls), "imap", tls, context_of(authority)) as wire:
         assert "EXTERNAL" not in wire.imap("c CAPABILITY")
         assert wire.imap("a AUTHENTICATE EXTERNAL =").split("\n")[-1].startswith("a NO [CANNOT]")
-        own = "127.0.0.1:%d" % wire.socket.getsockname()[1]
+        own = wire.address
         wire.imap("z LOGOUT")
     end = fronts("optional").wait_event("session_end", client=own)
     assert end["client_certificate"] == "none" and "certificate_fault" not in end
@@ -320,9 +285,10 @@ def test_a_list_that_is_out_of_date_lets_nobody_in(fronts, people, authority):
 
 
 @pytest.fixture(scope="module")
-def real(launch, people, dovecot, postfix, master):
-    return launch(group("optional", people), Backend("imap", dovecot.imap_port, login=master),
-                  Backend("pop3", dovecot.pop3_port, login=master), Backend("submission", postfix.port, login='login = "xclient";'))
+def real(launch, people, master_dovecot, master_postfix, master):
+    return launch(group("optional", people), Backend("imap", master_dovecot.imap_port, login=master),
+                  Backend("pop3", master_dovecot.pop3_port, login=master),
+                  Backend("submission", master_postfix.port, login='login = "xclient";'))
 
 
 UNAUTHORIZED = {"submission": "535 5.7.8 ", "imap": "l NO [AUTHORIZATIONFAILED] ", "pop3": "-ERR [AUTH] "}
@@ -344,7 +310,7 @@ def external(wire, protocol, authzid=""):
 def test_a_certificate_logs_in_at_the_real_stores(real, people, authority, protocol, mode, version):
     context = context_of(authority, people.alice, version)
     with clients.reach(real.port(protocol, mode), protocol, mode, context) as wire:
-        own = "127.0.0.1:%d" % wire.socket.getsockname()[1]
+        own = wire.address
         assert "EXTERNAL" in offers(wire, protocol)
         assert external(wire, protocol).startswith(clients.ACCEPTED[protocol])
         if protocol == "submission":

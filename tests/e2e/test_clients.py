@@ -196,7 +196,7 @@ def test_both_versions_of_tls_carry_a_login_and_the_log_tells_it(real, authority
     name = {ssl.TLSVersion.TLSv1_2: "TLSv1.2", ssl.TLSVersion.TLSv1_3: "TLSv1.3"}[version]
     with clients.enter(real.port(protocol, mode), protocol, mode, context, "alice", USERS["alice"]) as wire:
         assert wire.socket.version() == name
-        client = "%s:%d" % wire.socket.getsockname()[:2]
+        client = wire.address
         wire.reply(protocol, {"submission": "QUIT", "imap": "z LOGOUT", "pop3": "QUIT"}[protocol])
         wire.rest()
     event = real.wait_event("session_end", client=client)

@@ -103,7 +103,7 @@ def test_random_bytes_of_workers_and_of_a_successor_differ(front, context):
                 while len(wire.data) < 5 + 4 + 2 + 32:
                     assert wire.fill(), "no ServerHello: %r" % wire.data
                 assert wire.data[0] == 22 and wire.data[5] == 2, wire.data[:20]
-                found.add(wire.data[11:43])
+                found.add(bytes(wire.data[11:43]))
         return found
 
     before = randoms(24)
@@ -224,7 +224,7 @@ def test_a_slow_backend_within_the_deadline_is_fine(front, fakes, context, proto
 def test_a_backend_that_closes_in_mid_session_ends_the_session_in_order(front, fakes, context, protocol):
     fakes[protocol].forget()
     with enter(front, protocol, context) as wire:
-        client = "%s:%d" % wire.socket.getsockname()[:2]
+        client = wire.address
         fakes[protocol].conversations[-1].close()
         text = wire.rest()
         assert wire.ending == "close_notify"

@@ -110,8 +110,7 @@ def retrieve(front, context, name):
             assert wire.pop3("RETR %d" % number).startswith("+OK")
             while not wire.data.endswith(b"\r\n.\r\n"):
                 assert wire.fill()
-            lines = wire.data[:-3].split(b"\r\n")
-            wire.data = b""
+            lines = wire.exactly(len(wire.data))[:-3].split(b"\r\n")
             return b"\r\n".join(line[1:] if line.startswith(b".") else line for line in lines)
     raise AssertionError("no such message")
 

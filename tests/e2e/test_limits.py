@@ -6,20 +6,13 @@ import time
 import pytest
 
 from conftest import MODES, PROTOCOLS, USERS
-from support import clients, liars
-from support.wait import wait_for
+from support import clients
+from support.wait import at_once, wait_for
 
 BUSY = {"submission": "421 4.7.0", "imap": "* BYE", "pop3": "-ERR [SYS/TEMP]"}
 LATE = {"submission": "421 4.4.2", "imap": "* BYE", "pop3": "-ERR [SYS/TEMP]"}
 GREETING = {"submission": "220", "imap": "* OK", "pop3": "+OK"}
 NOOP = {"submission": "NOOP", "imap": "n NOOP", "pop3": "NOOP"}
-
-
-@pytest.fixture(scope="module")
-def fakes():
-    with liars.Fake(liars.ImapStore(None)) as imap, liars.Fake(liars.Pop3Store(None)) as pop3, \
-            liars.Fake(liars.SubmissionStore(None)) as submission:
-        yield {"imap": imap.port, "pop3": pop3.port, "submission": submission.port}
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +50,7 @@ def test_sessions_of_one_address_are_bounded_and_others_are_not_harmed(launch_on
     assert all(held)
     for protocol in PROTOCOLS:
         with plain(front, protocol) as wire:
-            client = "%s:%d" % wire.socket.getsockname()[:2]
+            client = wire.address
             assert wire.line().startswith(BUSY[protocol])
             assert wire.rest() == ""
         assert front.wait_event("refused", client=client)["reason"] == "limit"
@@ -125,26 +118,27 @@ def test_a_handshake_that_stops_is_cut(hasty, mode, begun):
         if mode == "starttls":
             wire.line()
             assert wire.imap("s STARTTLS").startswith("s OK")
-        client = "%s:%d" % wire.socket.getsockname()[:2]
+        client = wire.address
         wire.send(begun)
         wire.rest()
     assert "handshake" in hasty.wait_event("session_end", client=client)["reason"]
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-@pytest.mark.parametrize("mode", MODES)
-def test_however_busy_a_client_is_it_must_log_in_in_time(hasty, context, protocol, mode):
-    wire = plain(hasty, protocol) if mode == "starttls" else clients.Wire(hasty.port(protocol, mode), tls=context)
-    with wire:
-        assert wire.line().startswith(GREETING[protocol])
-        end = time.monotonic() + 20
-        answer = ""
-        while time.monotonic() < end and not answer.startswith(LATE[protocol]):
-            answer = wire.reply(protocol, NOOP[protocol])
-            assert answer, "it ended without a word"
-        assert answer.startswith(LATE[protocol])
-        assert wire.rest() == ""
-        assert wire.ending == ("eof" if mode == "starttls" else "close_notify")
+def test_however_busy_a_client_is_it_must_log_in_in_time(hasty, context):
+    def is_busy(protocol, mode):
+        wire = plain(hasty, protocol) if mode == "starttls" else clients.Wire(hasty.port(protocol, mode), tls=context)
+        with wire:
+            assert wire.line().startswith(GREETING[protocol])
+            end = time.monotonic() + 20
+            answer = ""
+            while time.monotonic() < end and not answer.startswith(LATE[protocol]):
+                answer = wire.reply(protocol, NOOP[protocol])
+                assert answer, "it ended without a word"
+            assert answer.startswith(LATE[protocol])
+            assert wire.rest() == ""
+            assert wire.ending == ("eof" if mode == "starttls" else "close_notify")
+
+    at_once(is_busy, ((protocol, mode) for protocol in PROTOCOLS for mode in MODES))
 
 
 def test_a_client_that_logs_in_is_free_of_that_deadline(hasty, context):
@@ -159,24 +153,25 @@ def test_a_client_that_logs_in_is_free_of_that_deadline(hasty, context):
 def test_an_idle_relay_ends_after_idle_timeout(launch_once, fakes, context, protocol):
     front = launch_once(limits={"idle_timeout": 1}, **fakes)
     with clients.enter(front.port(protocol, "implicit"), protocol, "implicit", context, "a", "b") as wire:
-        client = "%s:%d" % wire.socket.getsockname()[:2]
+        client = wire.address
         text = wire.rest()
         assert text.startswith({"submission": "421 4.4.2"}.get(protocol, ""))
         assert wire.ending == "close_notify"
     assert front.wait_event("session_end", client=client)["reason"] == "idle_timeout"
 
 
-@pytest.mark.parametrize("protocol, line, logged_in", [("imap", "a LOGOUT", False), ("imap", "a LOGOUT", True),
-                                                       ("submission", "QUIT", True)])
-def test_a_client_that_does_not_close_after_goodbye_is_let_go_soon(real, context, protocol, line, logged_in):
+def test_a_client_that_does_not_close_after_goodbye_is_let_go_soon(real, context):
     """Postern waits a moment for the client to close first; much less than the 20 s that this test has patience for."""
-    more = ("alice", USERS["alice"]) if logged_in else ()
-    with (clients.enter if logged_in else clients.reach)(real.port(protocol, "implicit"), protocol, "implicit", context,
-                                                         *more) as wire:
-        client = "%s:%d" % wire.socket.getsockname()[:2]
-        wire.reply(protocol, line)
-        wire.rest()
-        real.wait_event("session_end", client=client)
+    def stays(protocol, line, logged_in):
+        more = ("alice", USERS["alice"]) if logged_in else ()
+        with (clients.enter if logged_in else clients.reach)(real.port(protocol, "implicit"), protocol, "implicit", context,
+                                                             *more) as wire:
+            client = wire.address
+            wire.reply(protocol, line)
+            wire.rest()
+            real.wait_event("session_end", client=client)
+
+    at_once(stays, (("imap", "a LOGOUT", False), ("imap", "a LOGOUT", True), ("submission", "QUIT", True)))
 
 
 # ---- how much

@@ -58,7 +58,7 @@ def reach(front, context):
 def session(front, context, user="alice", password="right"):
     """One login by its own connection; the fields of its end in the log."""
     with reach(front, context) as wire:
-        client = "%s:%d" % wire.socket.getsockname()[:2]
+        client = wire.address
         answer = wire.imap("a AUTHENTICATE PLAIN " + clients.plain(user, password))
         assert answer.split("\n")[-1].startswith("a OK" if password == "right" else "a NO"), answer
     return client

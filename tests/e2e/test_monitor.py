@@ -9,7 +9,7 @@ import pytest
 from conftest import USERS
 from support import clients, liars, ports
 from support.postern import Backend
-from support.wait import wait_for
+from support.wait import at_once, wait_for
 
 FAST = {"failure_delay_ms": 10, "failure_delay_max_ms": 20, "connect_timeout": 1, "backend_timeout": 8}
 QUICK = "interval = 1; retry = 1;"
@@ -97,20 +97,24 @@ def test_a_pool_that_cannot_be_told_the_client_is_warned_about_once(launch_once)
 
 # ---- health
 
-@pytest.mark.parametrize("protocol", ("submission", "imap", "pop3"))
-def test_down_and_up_are_told_once_for_the_house(launch_once, context, protocol):
-    store = {"imap": liars.ImapStore, "pop3": liars.Pop3Store, "submission": liars.SubmissionStore}[protocol]
-    port = ports.free_port()
-    front = launch_once(limits=FAST, monitor=QUICK, workers=2, **{protocol: port})
-    front.wait_event("backend_down")
-    for _ in range(4):
-        assert log_in(front, protocol, context).startswith(clients.TEMPORARY[protocol])
-    with liars.Fake(store(None), port=port) as fake:
-        front.wait_event("backend_up")
-        fake.wait(lambda f: len(f.conversations) >= 3)    # and it is asked on
-        assert log_in(front, protocol, context).startswith(clients.ACCEPTED[protocol])
-    front.wait_event("backend_down", count=2)
-    assert len(front.events("backend_down")) == 2 and len(front.events("backend_up")) == 1
+def test_down_and_up_are_told_once_for_the_house(launch_once, context):
+    kinds = {"imap": liars.ImapStore, "pop3": liars.Pop3Store, "submission": liars.SubmissionStore}
+    places = {protocol: ports.free_port() for protocol in kinds}
+    front = launch_once(limits=FAST, monitor=QUICK, workers=2, **places)
+
+    def goes_and_comes(protocol):
+        name = "old-%s/127.0.0.1:%d" % (protocol, places[protocol])
+        front.wait_event("backend_down", backend=name)
+        for _ in range(4):
+            assert log_in(front, protocol, context).startswith(clients.TEMPORARY[protocol])
+        with liars.Fake(kinds[protocol](None), port=places[protocol]) as fake:
+            front.wait_event("backend_up", backend=name)
+            fake.wait(lambda f: len(f.conversations) >= 3)    # and it is asked on
+            assert log_in(front, protocol, context).startswith(clients.ACCEPTED[protocol])
+        front.wait_event("backend_down", count=2, backend=name)
+
+    at_once(goes_and_comes, ((protocol,) for protocol in kinds))
+    assert len(front.events("backend_down")) == 6 and len(front.events("backend_up")) == 3
 
 
 def test_a_server_with_unauthenticate_counts_as_down(launch_once):

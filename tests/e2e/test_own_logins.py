@@ -1,62 +1,24 @@
 """Postern's own logins at real stores, in place of the user's: as a master user, and by XCLIENT. What the store gets to know
 and to see, and that its refusal is never held against the user."""
 import os
-import pwd
-import shutil
-import subprocess
-import tempfile
 
 import pytest
 
-from conftest import PROTOCOLS
+from conftest import MASTER, PROTOCOLS
 from support import clients, liars, stores
 from support.postern import Backend, Configuration, Postern, all_listeners
 from support.wait import wait_for
 
 HOSTNAME = "mail.example.test"
-PASSWORD, MASTER = "Geheim-des-Nutzers-1", "Geheim-des-Meisters-2"
+PASSWORD = "Geheim-des-Nutzers-1"
 LONG = "a-long-name-" * 16
 LIMITS = "drain_timeout = 2; failure_delay_ms = 10; failure_delay_max_ms = 20;"
 
 
 @pytest.fixture(scope="module")
-def folder():
-    made = tempfile.mkdtemp(prefix="own-")
-    os.chmod(made, 0o755)
-    yield made
-    shutil.rmtree(made)
-
-
-@pytest.fixture(scope="module")
-def users(folder):
-    """A sasldb with alice and a long name, as options of auth.sasl."""
-    path = os.path.join(folder, "users.db")
-    for user in ("alice", LONG):
-        subprocess.run([stores.program("saslpasswd2"), "-p", "-c", "-u", HOSTNAME, "-f", path, user], check=True,
-                       input=PASSWORD.encode())
-    if stores.is_root():
-        os.chown(path, pwd.getpwnam("nobody").pw_uid, -1)
-    return 'auxprop_plugin = "sasldb"; sasldb_path = "%s";' % path
-
-
-@pytest.fixture(scope="module")
-def dovecot(folder):
-    """Knows alice by no password, and the master user; believes Postern."""
-    path = os.path.join(folder, "masters")
-    with open(path, "w", encoding="utf-8") as file:
-        file.write("postern:{PLAIN}%s\n" % MASTER)
-    os.chmod(path, 0o644)
-    with stores.Dovecot(users={}, trusted="127.0.0.1",
-                        settings="passdb {\n  driver = passwd-file\n  args = %s\n  master = yes\n}\n" % path) as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def postfix(dovecot):
-    if not stores.is_root() or not stores.program("postfix"):
-        pytest.skip("Postfix cannot run here")
-    with stores.Postfix(dovecot=dovecot, xclient="127.0.0.1") as one:
-        yield one
+def users(public):
+    """alice and a long name, as options of auth.sasl."""
+    return stores.sasldb(os.path.join(public, "users-of-own-logins.db"), {"alice": PASSWORD, LONG: PASSWORD}, HOSTNAME)
 
 
 @pytest.fixture
@@ -100,41 +62,41 @@ def assert_logged(store, *words):
 
 
 @pytest.mark.parametrize("protocol", ("imap", "pop3"))
-def test_dovecot_lets_the_master_user_in_as_the_user_and_knows_the_client(launch, dovecot, context, tmp_path, protocol):
-    port = {"imap": dovecot.imap_port, "pop3": dovecot.pop3_port}[protocol]
+def test_dovecot_lets_the_master_user_in_as_the_user_and_knows_the_client(launch, master_dovecot, context, tmp_path, protocol):
+    port = {"imap": master_dovecot.imap_port, "pop3": master_dovecot.pop3_port}[protocol]
     front = launch(master(protocol, port, tmp_path))
     assert attempt(front, protocol, context).startswith(clients.ACCEPTED[protocol])
-    assert_logged(dovecot, protocol + "-login: Info: Login: user=<alice>", "rip=127.0.0.7, ")
+    assert_logged(master_dovecot, protocol + "-login: Info: Login: user=<alice>", "rip=127.0.0.7, ")
     assert MASTER not in front.log()
 
 
-def test_postfix_takes_the_master_user_by_way_of_dovecot(launch, postfix, context, tmp_path):
-    front = launch(master("submission", postfix.port, tmp_path))
+def test_postfix_takes_the_master_user_by_way_of_dovecot(launch, master_postfix, context, tmp_path):
+    front = launch(master("submission", master_postfix.port, tmp_path))
     assert attempt(front, "submission", context).startswith("235")
-    assert_logged(postfix, "client=unknown[127.0.0.7]", "sasl_method=PLAIN, sasl_username=alice")
+    assert_logged(master_postfix, "client=unknown[127.0.0.7]", "sasl_method=PLAIN, sasl_username=alice")
 
 
-def test_postfix_takes_our_word_for_the_user(launch, postfix, context):
-    front = launch(Backend("submission", postfix.port, login='login = "xclient";'))
+def test_postfix_takes_our_word_for_the_user(launch, master_postfix, context):
+    front = launch(Backend("submission", master_postfix.port, login='login = "xclient";'))
     assert attempt(front, "submission", context).startswith("235")
-    assert_logged(postfix, "client=unknown[127.0.0.7]", "sasl_method=XCLIENT, sasl_username=alice")
+    assert_logged(master_postfix, "client=unknown[127.0.0.7]", "sasl_method=XCLIENT, sasl_username=alice")
 
 
-def test_postfix_takes_our_word_also_when_it_needs_several_lines(launch, postfix, context):
-    front = launch(Backend("submission", postfix.port, login='login = "xclient";'))
+def test_postfix_takes_our_word_also_when_it_needs_several_lines(launch, master_postfix, context):
+    front = launch(Backend("submission", master_postfix.port, login='login = "xclient";'))
     with clients.reach(front.port("submission", "implicit"), "submission", "implicit", context, source="127.0.0.7") as wire:
         assert wire.smtp("EHLO " + ".".join(["x" * 60] * 4)).startswith("250")
         assert clients.log_in(wire, "submission", LONG, PASSWORD).startswith("235")
         assert wire.smtp("MAIL FROM:<alice@example.test>").startswith("250")
         assert wire.smtp("RCPT TO:<bob@example.test>").startswith("250")
-    assert_logged(postfix, "client=unknown[127.0.0.7]", "sasl_method=XCLIENT, sasl_username=" + LONG)
-    assert_logged(postfix, "unknown[127.0.0.7]", "xclient=0/2")
+    assert_logged(master_postfix, "client=unknown[127.0.0.7]", "sasl_method=XCLIENT, sasl_username=" + LONG)
+    assert_logged(master_postfix, "unknown[127.0.0.7]", "xclient=0/2")
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_a_refused_master_is_the_operators_trouble_and_not_the_users(launch, request, dovecot, context, tmp_path, protocol):
-    port = {"imap": dovecot.imap_port, "pop3": dovecot.pop3_port}.get(protocol)
-    port = port or request.getfixturevalue("postfix").port
+def test_a_refused_master_is_the_operators_trouble_and_not_the_users(launch, request, master_dovecot, context, tmp_path, protocol):
+    port = {"imap": master_dovecot.imap_port, "pop3": master_dovecot.pop3_port}.get(protocol)
+    port = port or request.getfixturevalue("master_postfix").port
     front = launch(master(protocol, port, tmp_path, "not-" + MASTER))
     for _ in range(4):   # more than max_auth_failures
         assert attempt(front, protocol, context).startswith(clients.TEMPORARY[protocol])

@@ -27,10 +27,6 @@ def open_plain(front, protocol):
     return wire
 
 
-def client_of(wire):
-    return "%s:%d" % wire.socket.getsockname()[:2]
-
-
 # protocol, the lines, the beginning of each answer, the user that the event may name
 EXPOSURES = [
     ("submission", ["EHLO c.example.test", "AUTH PLAIN " + clients.plain(USER, SECRET)], ["250", "538 5.7.11"], None),
@@ -55,7 +51,7 @@ def test_a_password_before_tls_is_refused_not_forwarded_not_logged(front, stores
     with open_plain(front, protocol) as wire:
         for line, answer in zip(lines, answers):
             assert wire.reply(protocol, line).startswith(answer)
-        client = client_of(wire)
+        client = wire.address
     front.wait_event("session_end", client=client)
     exposed = [event for event in front.events("password_exposed") if event["client"] == client]
     assert exposed, "no event password_exposed"
@@ -139,7 +135,7 @@ def test_what_is_offered_inside_tls_holds_no_second_tls(front, context):
 ])
 def test_octets_behind_starttls_in_the_same_packet_end_the_session(front, protocol, behind):
     with open_plain(front, protocol) as wire:
-        client = client_of(wire)
+        client = wire.address
         if protocol == "submission":
             assert wire.smtp("EHLO c.example.test").startswith("250")
         wire.send(clients.STARTTLS[protocol] + "\r\n" + behind)
@@ -151,7 +147,7 @@ def test_octets_behind_starttls_in_the_same_packet_end_the_session(front, protoc
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_clear_text_in_place_of_the_handshake_ends_the_session(front, protocol):
     with open_plain(front, protocol) as wire:
-        client = client_of(wire)
+        client = wire.address
         assert wire.reply(protocol, clients.STARTTLS[protocol]).startswith(clients.STARTED[protocol])
         wire.send({"submission": "EHLO c.example.test", "imap": "a CAPABILITY", "pop3": "CAPA"}[protocol] + "\r\n")
         assert "2.0.0" not in wire.rest()

@@ -3,8 +3,6 @@ XCLIENT LOGIN; and a saslauthd that is slow, silent or away."""
 import os
 import pwd
 import shutil
-import subprocess
-import tempfile
 import uuid
 
 import pytest
@@ -32,51 +30,28 @@ def auth(sasl, mechanisms=MECHANISMS, processes=""):
 
 
 class Users:
-    """A sasldb that the authentication processes can read, also when they are not root."""
+    """A sasldb."""
 
-    def __init__(self, passwords):
-        self.folder = tempfile.mkdtemp(prefix="sasldb-")
-        os.chmod(self.folder, 0o755)
-        self.path = os.path.join(self.folder, "users.db")
-        for user, password in passwords.items():
-            self.add(user, password)
-
-    def add(self, user, password):
-        subprocess.run([stores.program("saslpasswd2"), "-p", "-c", "-u", HOSTNAME, "-f", self.path, user], check=True,
-                       input=password.encode())
-        os.chmod(self.path, 0o600)
-        if stores.is_root():
-            os.chown(self.path, pwd.getpwnam("nobody").pw_uid, -1)
-
-    def options(self):
-        return f'auxprop_plugin = "sasldb"; sasldb_path = "{self.path}";'
+    def __init__(self, path):
+        self.path = path
+        self.options = stores.sasldb(path, PASSWORDS, HOSTNAME)
 
 
 @pytest.fixture(scope="module")
-def users():
-    made = Users(PASSWORDS)
-    yield made
-    shutil.rmtree(made.folder)
+def users(public):
+    return Users(os.path.join(public, "users.db"))
 
 
 @pytest.fixture(scope="module")
-def masters(certificate):
+def masters(public):
     """Dovecot with a master user, and Postfix that takes Postern's word; (dovecot, postfix or None)."""
-    folder = tempfile.mkdtemp(prefix="masters-")
-    os.chmod(folder, 0o755)
-    path = os.path.join(folder, "masters")
-    with open(path, "w", encoding="utf-8") as file:
-        file.write("postern:{PLAIN}%s\n" % MASTER)
-    os.chmod(path, 0o644)
-    with stores.Dovecot(users={name: "other-" + name for name in PASSWORDS},
-                        settings=f"passdb {{\n  driver = passwd-file\n  args = {path}\n  master = yes\n}}\n"
-                                 "auth_verbose = yes\n") as dovecot:
+    settings = stores.masters(os.path.join(public, "masters-of-sasl"), MASTER) + "auth_verbose = yes\n"
+    with stores.Dovecot(users={name: "other-" + name for name in PASSWORDS}, settings=settings) as dovecot:
         if stores.is_root() and stores.program("postfix"):
             with stores.Postfix(dovecot=dovecot, xclient="127.0.0.1") as postfix:
                 yield dovecot, postfix
         else:
             yield dovecot, None
-    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +73,7 @@ def configuration(certificate, pools, how, limits=None, **settings):
 
 @pytest.fixture(scope="module")
 def front(tmp_path_factory, certificate, pools, users):
-    with Postern(str(tmp_path_factory.mktemp("postern")), configuration(certificate, pools, auth(users.options()))) as one:
+    with Postern(str(tmp_path_factory.mktemp("postern")), configuration(certificate, pools, auth(users.options))) as one:
         yield one
 
 
@@ -138,7 +113,7 @@ def assert_in(wire, protocol, masters, user):
 def test_every_mechanism_leads_to_the_store(front, context, masters, protocol, mechanism, at_once):
     skip_without_postfix(masters, protocol)
     with reach(front, protocol, context) as wire:
-        client = "%s:%d" % wire.socket.getsockname()[:2]
+        client = wire.address
         answer = scram.log_in(wire, protocol, mechanism, "alice", PASSWORDS["alice"], at_once=at_once)
         assert answer.startswith(clients.ACCEPTED[protocol]), answer
         assert_in(wire, protocol, masters, "alice")
@@ -205,7 +180,7 @@ def test_a_wrong_password_and_an_unknown_user_sound_the_same(front, context, pro
     answers = set()
     for user, password in (("alice", "wrong"), ("nobody-of-that-name", "wrong"), ("alice", "other-alice")):
         with reach(front, protocol, context) as wire:
-            client = "%s:%d" % wire.socket.getsockname()[:2]
+            client = wire.address
             if mechanism:
                 answers.add(scram.log_in(wire, protocol, mechanism, user, password))
             else:
@@ -238,7 +213,7 @@ def test_a_database_that_cannot_be_read_is_no_wrong_password(front, context, use
     try:
         for protocol in PROTOCOLS:
             with reach(front, protocol, context) as wire:
-                client = "%s:%d" % wire.socket.getsockname()[:2]
+                client = wire.address
                 assert clients.log_in(wire, protocol, "alice", "wrong").startswith(clients.TEMPORARY[protocol])
             front.wait_event("auth_temporary", client=client, user="alice")
         front.wait_event("sasl", level="warning")
@@ -251,11 +226,11 @@ def test_a_database_that_cannot_be_read_is_no_wrong_password(front, context, use
 # ---- reload
 
 def test_an_exchange_outlives_a_reload_and_keeps_its_options(tmp_path, certificate, pools, users, context):
-    with Postern(str(tmp_path), configuration(certificate, pools, auth(users.options()))) as front:
+    with Postern(str(tmp_path), configuration(certificate, pools, auth(users.options))) as front:
         with reach(front, "imap", context) as wire:
             client = scram.Scram("SCRAM-SHA-256", "alice", PASSWORDS["alice"])
             answer = wire.imap("l AUTHENTICATE SCRAM-SHA-256 " + clients.encoded(client.step(None)), tag="l")
-            front.configure(configuration(certificate, pools, auth(users.options(), ("PLAIN",))))
+            front.configure(configuration(certificate, pools, auth(users.options, ("PLAIN",))))
             front.signal(1)
             front.wait_event("reload")
             while answer.startswith("+ "):
@@ -329,7 +304,7 @@ def test_a_store_and_a_daemon_together(daemon, tmp_path, certificate, pools, use
     daemon.users.update({"bob": "another", "alice": "another"})
     daemon.users["postmaster"] = "of-the-daemon"    # unknown to the sasldb
     for order in ("auxprop saslauthd", "saslauthd auxprop"):
-        how = auth(users.options() + f'pwcheck_method = "{order}"; saslauthd_path = "{daemon.path}";', MECHANISMS, "min = 1;")
+        how = auth(users.options + f'pwcheck_method = "{order}"; saslauthd_path = "{daemon.path}";', MECHANISMS, "min = 1;")
         with Postern(str(tmp_path), configuration(certificate, pools, how, workers=1)) as front:
             for way in ("PLAIN", "LOGIN", None):
                 def attempt(user, password, way=way):
@@ -382,7 +357,7 @@ def test_the_check_looks_with_the_eyes_of_the_auth_user(tmp_path, certificate, p
     os.chown(users.path, 0, 0)
     try:
         path = tmp_path / "postern.conf"
-        path.write_text(configuration(certificate, pools, auth(users.options())).text())
+        path.write_text(configuration(certificate, pools, auth(users.options)).text())
         status, output = check(path)
         assert status == 78 and "users.db cannot be read by nobody: Permission denied" in output, output
     finally:

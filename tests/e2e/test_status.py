@@ -9,7 +9,6 @@ import tempfile
 
 import pytest
 
-from conftest import USERS
 from support import clients, liars, ports, process
 from support.postern import Backend, check, Configuration, Listener, Postern
 from support.wait import wait_for

@@ -283,7 +283,7 @@ def test_a_client_that_goes_in_mid_message_leaves_none_in_the_real_store(real, d
     lost, after = uuid.uuid4().hex, uuid.uuid4().hex
     for how in clients.WAYS_TO_GO:
         wire = clients.enter(real.port("submission", "implicit"), "submission", "implicit", context, "alice", USERS["alice"])
-        client = "%s:%d" % wire.socket.getsockname()[:2]
+        client = wire.address
         begin_message(wire)
         wire.send("Subject: %s\r\n\r\nbody\r\n" % lost)
         how(wire)

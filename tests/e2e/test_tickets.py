@@ -67,12 +67,18 @@ def client(request, authority):
     return clients.tls_context(authority.certificate, VERSIONS[request.param])
 
 
+@pytest.fixture
+def both(authority):
+    """One of each version."""
+    return [clients.tls_context(authority.certificate, version) for version in VERSIONS.values()]
+
+
 class Visit:
     """A whole session with a login, and what it said."""
 
     def __init__(self, front, client, session=None, name="localhost"):
         with clients.Wire(front.port("imap", "implicit")) as wire:
-            self.address = "%s:%d" % wire.socket.getsockname()[:2]
+            self.address = wire.address
             wire.socket = client.wrap_socket(wire.socket, server_hostname=name, session=session)
             assert wire.line().startswith("* OK")
             assert re.match("a (NO|BAD)", wire.imap("a SELECT INBOX")), "no login was needed"
@@ -170,15 +176,15 @@ def test_a_ticket_of_another_product_does_no_harm(front, certificate, client):
 
 # ---- rotation
 
-def test_a_ticket_outlives_one_rotation(start, client):
+def test_a_ticket_outlives_one_rotation(start, both):
     front = start(tls="tickets: { rotate = 3; };")
-    turns = len(front.events("ticket_key"))
-    last, straddling = None, Visit(front, client).session
-    while len(front.events("ticket_key")) == turns:
-        last, straddling = straddling, Visit(front, client).session
+    turns = sessions = None
+    while turns is None or len(front.events("ticket_key")) > turns:    # all of them between two turns
+        turns = len(front.events("ticket_key"))
+        sessions = [Visit(front, client).session for client in both]
     keyed(front, turns)
-    assert last is not None
-    assert Visit(front, client, last).resumed
+    for client, session in zip(both, sessions):
+        assert Visit(front, client, session).resumed
 
 
 def key_line(number):
@@ -196,7 +202,7 @@ def name_of(number):
     return ("%02x" % number) * 4
 
 
-def test_two_rotations_later_there_is_a_full_handshake(start, client, tmp_path):
+def test_two_rotations_later_there_is_a_full_handshake(start, both, tmp_path):
     """Of a file, since it turns when we say so."""
     path = str(tmp_path / "tickets")
     keys = [key_line(number) for number in (1, 2, 3)]
@@ -204,16 +210,17 @@ def test_two_rotations_later_there_is_a_full_handshake(start, client, tmp_path):
     put(path, keys[0])
     front = start(tls='tickets: { file = "%s"; };' % path, top='status: { address = "127.0.0.1"; port = %d; };' % status)
     front.wait_event("ticket_key", count=2, key=name_of(1), source="file")
-    session = Visit(front, client).session
+    sessions = [Visit(front, client).session for client in both]
     put(path, keys[1] + keys[0])
     front.wait_event("ticket_key", count=2, key=name_of(2), keys=2)
-    assert_resumes_at_both_workers(front, client, session)
+    for client, session in zip(both, sessions):
+        assert_resumes_at_both_workers(front, client, session)
     put(path, keys[2] + keys[1])
     front.wait_event("ticket_key", count=2, key=name_of(3), keys=2)
-    visit = Visit(front, client, session)
-    assert not visit.resumed
+    for client, session in zip(both, sessions):
+        assert not Visit(front, client, session).resumed
     metrics = urllib.request.urlopen("http://127.0.0.1:%d/metrics" % status, timeout=20).read().decode()
-    assert 'postern_tickets_total{result="unknown_key"} 1\n' in metrics
+    assert 'postern_tickets_total{result="unknown_key"} 2\n' in metrics
     assert not re.search(r'postern_tickets_total\{result="(issued|resumed)"\} 0\n', metrics)
 
 

@@ -1,19 +1,11 @@
 """TLS as clients meet it: versions, suites, groups, renegotiation, close_notify, and hellos that are none."""
-import ssl
 import subprocess
 import threading
 
 import pytest
 
 from conftest import MODES, PROTOCOLS, USERS
-from support import certificates, clients, liars
-
-
-@pytest.fixture(scope="module")
-def fakes():
-    with liars.Fake(liars.ImapStore(None)) as imap, liars.Fake(liars.Pop3Store(None)) as pop3, \
-            liars.Fake(liars.SubmissionStore(None)) as submission:
-        yield {"imap": imap.port, "pop3": pop3.port, "submission": submission.port}
+from support import certificates, clients
 
 
 @pytest.fixture(scope="module")
@@ -40,24 +32,10 @@ def hello(version, suites=(0xc02b, 0xc02f, 0xc02c, 0xc030, 0xc009, 0xc013, 0x002
     return b"\x16\x03\x01" + len(shake).to_bytes(2, "big") + shake
 
 
-def opened(front, protocol, mode):
-    wire = clients.Wire(front.port(protocol, mode))
-    if mode == "starttls":
-        wire.reply(protocol)
-        if protocol == "submission":
-            wire.smtp("EHLO c.example.test")
-        assert wire.reply(protocol, clients.STARTTLS[protocol]).startswith(clients.STARTED[protocol])
-    return wire
-
-
-def client_of(wire):
-    return "%s:%d" % wire.socket.getsockname()[:2]
-
-
 def test_the_hand_made_hello_is_a_good_one(front):
     """Else the refusals below would prove nothing."""
     for mode in MODES:
-        with opened(front, "imap", mode) as wire:
+        with clients.before_tls(front.port("imap", mode), "imap", mode) as wire:
             wire.send(hello(0x0303))
             assert wire.exactly(6)[5] == 2, "no ServerHello"
 
@@ -66,8 +44,8 @@ def test_the_hand_made_hello_is_a_good_one(front):
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("mode", MODES)
 def test_versions_before_tls_1_2_are_refused(front, protocol, mode, version):
-    with opened(front, protocol, mode) as wire:
-        client = client_of(wire)
+    with clients.before_tls(front.port(protocol, mode), protocol, mode) as wire:
+        client = wire.address
         wire.send(hello(version))
         answer = wire.rest().encode("latin-1")
         assert answer[:1] == b"\x15" and answer[5:7] == b"\x02\x46", "no fatal protocol_version: %r" % answer
@@ -75,15 +53,15 @@ def test_versions_before_tls_1_2_are_refused(front, protocol, mode, version):
 
 
 def test_a_hello_octet_by_octet_is_answered(front):
-    with opened(front, "imap", "implicit") as wire:
+    with clients.before_tls(front.port("imap", "implicit"), "imap", "implicit") as wire:
         for octet in hello(0x0303):
             wire.send(bytes([octet]))
         assert wire.exactly(6)[5] == 2
 
 
 def test_no_common_suite_is_logged_as_such(front):
-    with opened(front, "imap", "implicit") as wire:
-        client = client_of(wire)
+    with clients.before_tls(front.port("imap", "implicit"), "imap", "implicit") as wire:
+        client = wire.address
         wire.send(hello(0x0303, suites=(0x002f, 0x0035)))
         answer = wire.rest().encode("latin-1")
         assert answer[:1] == b"\x15" and answer[5:7] == b"\x02\x28", answer
@@ -95,8 +73,8 @@ def test_no_common_suite_is_logged_as_such(front):
                          ids=lambda data: repr(data[:8]))
 def test_garbage_for_a_hello_ends_the_session_and_harms_nobody(front, context, garbage):
     before = front.children("worker")
-    with opened(front, "imap", "implicit") as wire:
-        client = client_of(wire)
+    with clients.before_tls(front.port("imap", "implicit"), "imap", "implicit") as wire:
+        client = wire.address
         wire.try_send(garbage)
         wire.half_close()
         wire.rest()
@@ -165,7 +143,7 @@ def test_groups(with_rsa, version, group, agreed):
 
 def test_x25519_is_preferred_and_logged(front, context):
     with clients.enter(front.port("imap", "implicit"), "imap", "implicit", context, "a", "b") as wire:
-        client = client_of(wire)
+        client = wire.address
         wire.imap("z LOGOUT")
     assert front.wait_event("session_end", client=client)["group"].upper() == "X25519"
 
@@ -232,7 +210,7 @@ def test_close_notify_comes_after_the_goodbye_of_the_store(real, context, protoc
 
 def test_a_close_notify_of_the_client_ends_the_session_in_order(front, context):
     with clients.enter(front.port("imap", "implicit"), "imap", "implicit", context, "a", "b") as wire:
-        client = client_of(wire)
+        client = wire.address
         wire.socket.unwrap()    # sends ours and awaits theirs; raises when theirs does not come
     assert front.wait_event("session_end", client=client)["reason"] == "client_closed"
 
@@ -243,7 +221,7 @@ def test_an_end_without_close_notify_is_told_apart(front, context, protocol, log
     more = ("a", "b") if logged_in else ()
     with (clients.enter if logged_in else clients.reach)(front.port(protocol, "implicit"), protocol, "implicit", context,
                                                          *more) as wire:
-        client = client_of(wire)
+        client = wire.address
         wire.half_close()
         wire.rest()
     assert front.wait_event("session_end", client=client)["reason"] == "client_truncated"
@@ -256,7 +234,7 @@ def test_an_end_without_close_notify_is_told_apart(front, context, protocol, log
 ])
 def test_the_log_tells_what_came_in_place_of_a_hello(front, first, reason):
     with clients.Wire(front.port("submission", "implicit")) as wire:
-        client = client_of(wire)
+        client = wire.address
         wire.send(first)
         wire.rest()
     assert front.wait_event("refused", client=client)["reason"] == reason

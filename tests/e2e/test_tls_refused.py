@@ -48,26 +48,10 @@ def nobody_else_notices(front, bystander):
     assert "OK" in bystander.imap("by NOOP")
 
 
-def opened(front, place):
-    """A connection on which the next octets are TLS."""
-    protocol, mode = place
-    wire = clients.Wire(front.port(protocol, mode))
-    if mode == "starttls":
-        wire.reply(protocol)
-        if protocol == "submission":
-            wire.smtp("EHLO c.example.test")
-        assert wire.reply(protocol, clients.STARTTLS[protocol]).startswith(clients.STARTED[protocol])
-    return wire
-
-
-def client_of(wire):
-    return "%s:%d" % wire.socket.getsockname()[:2]
-
-
 def answered(front, place, data, stay=False):
     """What came back until the end, as (type, content) of records, and the reason in the log; `stay`: the end is ours."""
-    with opened(front, place) as wire:
-        client = client_of(wire)
+    with clients.before_tls(front.port(*place), *place) as wire:
+        client = wire.address
         wire.try_send(data)
         if stay:
             wire.half_close()
@@ -145,6 +129,7 @@ def test_a_group_of_ours_is_taken_wherever_it_stands(with_rsa, place, unwanted):
     found, _ = answered(with_rsa, place, record(data), stay=True)
     exchange = next(content for kind, content in found if kind == raw_tls.HANDSHAKE and content[0] == 12)
     assert exchange[4:7] == b"\3\0\x17"
+
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place[1])
 def test_compression_is_not_agreed_on(front, place):
@@ -437,7 +422,7 @@ ENDS = {
 @pytest.mark.parametrize("case", ENDS)
 def test_what_does_not_belong_in_a_session_ends_it(front, sealed, case, logged_in):
     wire, seal = sealed(logged_in)
-    client = client_of(wire)
+    client = wire.address
     seal.send(ENDS[case](seal) + seal.record(b"n NOOP\r\n"))
     assert "n OK" not in wire.rest() and wire.ending != "close_notify"
     wire.close()
@@ -446,7 +431,7 @@ def test_what_does_not_belong_in_a_session_ends_it(front, sealed, case, logged_i
 
 def test_a_record_sent_twice_is_taken_once(front, sealed):
     wire, seal = sealed(True)
-    client = client_of(wire)
+    client = wire.address
     seal.send(seal.record(NOOP) * 2 + seal.record(b"n NOOP\r\n"))
     assert "n OK" not in wire.rest()
     wire.close()

@@ -33,8 +33,8 @@ def tls_context(ca, version=None, verify=True):
     return context
 
 
-# Below the kernel's own choice, each once a round; another run begins elsewhere. Threads may share it.
-_FIRST, _LAST = 10000, 32767
+# Below the kernel's own choice and those of ports.py, each once a round; another run begins elsewhere. Threads may share it.
+_FIRST, _LAST = 10000, 29999
 _steps = itertools.count(random.randint(_FIRST, _LAST))
 
 
@@ -56,7 +56,7 @@ class Wire:
 
     def __init__(self, port, host="127.0.0.1", tls=None, name="localhost", source=None, deadline=DEADLINE):
         self.name = name
-        self.data = b""
+        self.data = bytearray()    # else megabytes that come in small pieces would be copied with each
         self.ending = None
         self.socket = _connect(host, port, source or ("::1" if ":" in host else "127.0.0.1"), deadline)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -68,6 +68,11 @@ class Wire:
 
     def __exit__(self, *unused):
         self.close()
+
+    @property
+    def address(self):
+        """As the log's field `client` has it."""
+        return "%s:%d" % self.socket.getsockname()[:2]
 
     def start_tls(self, context):
         assert self.data == b"", "the peer sent bytes in clear text behind its STARTTLS reply: %r" % self.data
@@ -91,7 +96,7 @@ class Wire:
         try:
             data = self.socket.recv(65536)
         except TimeoutError:
-            raise Silence("nothing more than %r" % self.data[-200:]) from None
+            raise Silence("nothing more than %r" % bytes(self.data[-200:])) from None
         except ssl.SSLError as error:    # an end without close_notify, or an alert
             self.ending = "eof" if "EOF" in (error.reason or "EOF") else error.reason.lower()
         except ConnectionResetError:
@@ -109,22 +114,26 @@ class Wire:
             if not self.fill():
                 assert self.data == b"", "half a line: %r" % self.data
                 return None
-        line, _, self.data = self.data.partition(b"\n")
+        end = self.data.index(b"\n")
+        line = bytes(self.data[:end])
+        del self.data[:end + 1]
         assert line.endswith(b"\r"), "a line without CR: %r" % line
         return line[:-1].decode("latin-1")
 
     def exactly(self, count):
         while len(self.data) < count:
             assert self.fill(), "%d octets, then the end (%s)" % (len(self.data), self.ending)
-        data, self.data = self.data[:count], self.data[count:]
+        data = bytes(self.data[:count])
+        del self.data[:count]
         return data
 
     def rest(self):
         """Everything until the end of the connection."""
         while self.fill():
             pass
-        data, self.data = self.data, b""
-        return data.decode("latin-1")
+        data = self.data.decode("latin-1")
+        self.data.clear()
+        return data
 
     # ---- one reply of each protocol
 
@@ -238,6 +247,17 @@ def reach(port, protocol, mode, context, **more):
         wire.start_tls(context)
     if protocol == "submission":
         assert wire.smtp("EHLO client.example.test").startswith("250")
+    return wire
+
+
+def before_tls(port, protocol, mode):
+    """A connection on which the next octets are TLS."""
+    wire = Wire(port)
+    if mode == "starttls":
+        wire.reply(protocol)
+        if protocol == "submission":
+            wire.smtp("EHLO c.example.test")
+        assert wire.reply(protocol, STARTTLS[protocol]).startswith(STARTED[protocol])
     return wire
 
 

@@ -464,14 +464,15 @@ class SubmissionStore:
         return accepted
 
     def message(self, talk):
+        looked = 0    # no end begins before that
         try:
-            while not LENIENT_END.search(talk.data):
+            while not (end := LENIENT_END.search(talk.data, looked)):
+                looked = max(0, len(talk.data) - 4)
                 talk.fill()
         except Gone:
             self.cut.append(talk.data)
             self.note(talk)
             raise
-        end = LENIENT_END.search(talk.data)
         self.messages.append(talk.data[:end.start()] + b"\r\n")
         talk.data = talk.data[end.end():]
         self.note(talk)

@@ -1,19 +1,29 @@
 """Ports on loopback: a free one to give away, and whether one answers."""
+import itertools
+import random
 import socket
 
-_given = set()
+# Below the kernel's own choice, which a listener on port 0 or a client gets, and beyond those of our clients (clients.py).
+_FIRST, _LAST = 30000, 32767
+_steps = itertools.count(random.randint(_FIRST, _LAST))
+_given = []    # what holds each of them: a name that no two processes can have
 
 
 def free_port(address="127.0.0.1"):
-    """A TCP port that nobody listens on now, never the same one twice from this process."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    while True:
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.bind((address, 0))
-            port = probe.getsockname()[1]
-        if port not in _given:
-            _given.add(port)
+    """A TCP port that nobody listens on now, nor will, unless he is told; never the same one twice, whoever asks on this machine."""
+    for _ in range(_FIRST, _LAST + 1):
+        port = _FIRST + next(_steps) % (_LAST - _FIRST + 1)
+        holder = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            holder.bind("\0a free port for tests of Postern: %d" % port)
+        except OSError:
+            holder.close()
+            continue
+        if is_free(port, address):
+            _given.append(holder)
             return port
+        holder.close()
+    raise OSError("no port is free")
 
 
 def is_free(port, address="127.0.0.1"):

@@ -38,6 +38,24 @@ def user_name():
     return pwd.getpwuid(os.geteuid()).pw_name
 
 
+def masters(path, password):
+    """Settings of a Dovecot that takes the master user "postern", whose file is made."""
+    with open(path, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o644)) as file:
+        file.write("postern:{PLAIN}%s\n" % password)
+    return "passdb {\n  driver = passwd-file\n  args = %s\n  master = yes\n}\n" % path
+
+
+def sasldb(path, passwords, host="mail.example.test"):
+    """A sasldb with those users, which the authentication processes can read, also when they are not root; or adds them to it.
+    As options of auth.sasl."""
+    for user, password in passwords.items():
+        subprocess.run([program("saslpasswd2"), "-p", "-c", "-u", host, "-f", path, user], check=True, input=password.encode())
+    os.chmod(path, 0o600)
+    if is_root():
+        os.chown(path, pwd.getpwnam("nobody").pw_uid, -1)
+    return 'auxprop_plugin = "sasldb"; sasldb_path = "%s";' % path
+
+
 class Store:
     """What both servers share: a folder that their unprivileged processes can reach, start, stop, log."""
 
