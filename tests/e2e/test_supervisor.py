@@ -300,6 +300,7 @@ def test_sigusr1_moves_every_process_to_the_new_log(front, context, tmp_path):
     path, old = tmp_path / "log", tmp_path / "log.1"
     one = front(log=f'target = "{path}"; level = "info";', start=False).launch()
     wait_for(lambda: path.exists() and "event=ready" in path.read_text(encoding="utf-8"), "ready in the file")
+    wait_for(lambda: path.read_text(encoding="utf-8").count("event=ticket_key") == 2, "the workers' last word for now")
     assert path.stat().st_mode & 0o777 == 0o640
     address = re.search(r'addresses="127\.0\.0\.1:(\d+)', path.read_text(encoding="utf-8"))
     one.addresses = [("127.0.0.1", int(address[1]))]
