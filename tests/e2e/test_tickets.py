@@ -178,8 +178,8 @@ def test_a_ticket_of_another_product_does_no_harm(front, certificate, client):
 
 def test_a_ticket_outlives_one_rotation(start, both):
     front = start(tls="tickets: { rotate = 3; };")
-    turns = sessions = None
-    while turns is None or len(front.events("ticket_key")) > turns:    # all of them between two turns
+    turns, sessions = 1, []
+    while turns % 2 or len(front.events("ticket_key")) > turns:    # while neither worker has turned beyond the other
         turns = len(front.events("ticket_key"))
         sessions = [Visit(front, client).session for client in both]
     keyed(front, turns)

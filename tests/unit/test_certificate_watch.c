@@ -1,5 +1,6 @@
 /* test_certificate_watch - which paths are watched for a list of certificates, and that a link far up the way counts. */
 #include "frontend/certificate_watch.h"
+#include "tests/unit/folder_play.h"
 #include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,29 +13,9 @@
 
 #define GUARD_SECONDS 20.0
 
-static char folder[] = "/tmp/postern-watch-XXXXXX";
 static struct ev_loop *loop;
 static struct certificate_watch *watch;
 static unsigned told, wanted;
-
-static const char *at(const char *name)
-{
-	static char paths[8][256];
-	static unsigned turn;
-	char *path = paths[turn++ % 8];
-
-	snprintf(path, sizeof(paths[0]), "%s/%s", folder, name);
-	return path;
-}
-
-static void put(const char *name, const char *text)
-{
-	FILE *file = fopen(at(name), "w");
-
-	assert_non_null(file);
-	assert_true(fputs(text, file) >= 0);
-	assert_int_equal(fclose(file), 0);
-}
 
 static void changed(void *owner)
 {

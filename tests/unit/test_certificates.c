@@ -1,6 +1,7 @@
 /* test_certificates - the list of certificates that a configuration and its folders make, and what has changed since the last one. */
 #include "frontend/certificates.h"
 #include "frontend/book_write.h"
+#include "tests/unit/folder_play.h"
 #include <fcntl.h>
 #include <ftw.h>
 #include <setjmp.h>
@@ -12,30 +13,10 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-static char folder[] = "/tmp/postern-certificates-XXXXXX";
 static struct config_faults faults;
 static struct config_certificate explicit[2];
 static struct config_listener listeners[2];
 static struct config config;
-
-static const char *at(const char *name)
-{
-	static char paths[8][256];
-	static unsigned turn;
-	char *path = paths[turn++ % 8];
-
-	snprintf(path, sizeof(paths[0]), "%s/%s", folder, name);
-	return path;
-}
-
-static void put(const char *name, const char *text)
-{
-	FILE *file = fopen(at(name), "w");
-
-	assert_non_null(file);
-	assert_true(fputs(text, file) >= 0);
-	assert_int_equal(fclose(file), 0);
-}
 
 static void put_folder(const char *name)
 {
