@@ -107,8 +107,8 @@ $(out)/obj/%.o: %.c $(out)/flags | needs
 	$(say) "  CC   $<"
 	$(quiet)$(compile) -MMD -MP -c -o $@ $<
 
-# Its client is OpenSSL.
-$(out)/unit/test_tls_ticket: libs += -lssl
+# Their client is OpenSSL.
+$(out)/unit/test_tls_ticket $(out)/unit/test_tls_pending: libs += -lssl
 
 $(out)/bench/%: $(out)/obj/tests/bench/%.o $(library)
 	@mkdir -p $(@D)

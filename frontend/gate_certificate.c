@@ -79,6 +79,9 @@ static bool usable(const struct gate_rules *rules, const struct tls_hello *hello
 
 	if ((entry->flags & BOOK_BAD) || !(profile->keys & key))
 		return false;
+	/* The TLS library cannot wait for a token's signature before that. */
+	if ((entry->flags & BOOK_TOKEN) && version < PROFILE_TLS13)
+		return false;
 	if (entry->kind == BOOK_RSA && entry->bits < (uint32_t)profile->rsa_bits)
 		return false;
 	return signature_known(profile, hello, version, key) &&

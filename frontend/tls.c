@@ -127,6 +127,7 @@ void tls_free(struct tls *tls)
 		return;
 	wolfSSL_free(tls->ssl);
 	tls_blocks_free(tls->status);
+	tls_key_end(tls);
 	tls_context_drop(tls->context);
 	client_certificate_free(tls->client);
 	explicit_bzero(tls, sizeof(*tls));
@@ -196,10 +197,11 @@ static void explain(struct tls *tls)
 	}
 }
 
-/* Error 0: the library lost a blocked write (TLS 1.3); the call is simply repeated. */
+/* Error 0: the library lost a blocked write (TLS 1.3); the call is simply repeated. Pending: a signature is waited for. */
 static bool may_go_on(const struct tls *tls)
 {
-	return tls->error == WOLFSSL_ERROR_WANT_READ || tls->error == 0;
+	return tls->error == WOLFSSL_ERROR_WANT_READ || tls->error == 0 ||
+	       tls->error == WC_PENDING_E;
 }
 
 static int accept_client(struct tls *tls)
@@ -208,7 +210,9 @@ static int accept_client(struct tls *tls)
 
 	tls_ticket_enter(tls);
 	tls_staple_enter(tls);
+	tls_key_enter(tls);
 	result = wolfSSL_accept(tls->ssl);
+	tls_key_leave();
 	tls_staple_leave();
 	tls_ticket_leave(tls);
 	return result;
@@ -287,10 +291,13 @@ enum tls_result tls_handshake(struct tls *tls, struct buffer *in, struct buffer 
 		if (tls->verify_address && !peer_address_verified(tls))
 			return TLS_FAILED;
 		tls_call(tls, GATE_FACTS, in, out, NULL, 0);
+		tls_key_end(tls);
 		tls_context_drop(tls->context);
 		tls->context = NULL;
 		return TLS_DONE;
 	}
+	if (tls->error == WC_PENDING_E)
+		return TLS_PENDING;
 	return may_go_on(tls) ? TLS_AGAIN : TLS_FAILED;
 }
 
@@ -339,6 +346,8 @@ const char *tls_failure(const struct tls *tls)
 
 	if (client != NULL)
 		return client;
+	if (tls_key_failed(tls))
+		return "token";
 	switch (tls->error) {
 	case VERSION_ERROR:
 		return "tls_version";

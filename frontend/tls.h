@@ -82,11 +82,25 @@ struct tls *tls_accept_new(struct tls_context *, const struct tls_accept *);
 struct tls *tls_connect_new(struct tls_context *, const char *name);
 void tls_free(struct tls *);
 
+/* What a session whose key is in a token waits for: a signature, as of key_sign(). Lies in the session. */
+struct tls_request {
+	const uint8_t *id;
+	enum key_algorithm algorithm;
+	const uint8_t *in;
+	size_t len;
+};
+/* True once for each: somebody is to sign it, and then tls_signed() is to be called. */
+bool tls_take_request(struct tls *, struct tls_request *out);
+bool tls_waits(const struct tls *); /* it has been taken, and no signature has come */
+/* The handshake can go on. Copied; NULL: there is no signature, and it will fail. Ignored when none is waited for. */
+void tls_signed(struct tls *, const uint8_t *signature, size_t len);
+
 enum tls_result {
 	TLS_DONE,
-	TLS_AGAIN,  /* needs bytes in `in` */
-	TLS_CLOSED, /* close_notify came */
-	TLS_FAILED, /* handshake or record failure; tls_failure() says why */
+	TLS_AGAIN,   /* needs bytes in `in` */
+	TLS_PENDING, /* of the handshake: needs a signature; tls_take_request() */
+	TLS_CLOSED,  /* close_notify came */
+	TLS_FAILED,  /* handshake or record failure; tls_failure() says why */
 };
 
 /* Each takes ciphertext from in and appends ciphertext to out. */
@@ -113,7 +127,7 @@ void tls_facts(const struct tls *, struct tls_facts *);
 /* What came of asking; the caller frees it. NULL: nothing was asked, or it was taken before. */
 struct client_certificate *tls_take_client_certificate(struct tls *);
 void client_certificate_free(struct client_certificate *); /* NULL is fine */
-/* In words for the log: "tls_version", "no_common_cipher", "certificate", "not_tls", "handshake"... */
+/* In words for the log: "tls_version", "no_common_cipher", "certificate", "not_tls", "token", "handshake"... */
 const char *tls_failure(const struct tls *);
 
 #endif

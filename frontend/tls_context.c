@@ -59,6 +59,12 @@ struct tls_context *tls_context_server(const struct tls_server_settings *setting
 	context->key = public_key_from_pem((const uint8_t *)chain.data, chain.len, text);
 	if (context->key == NULL || !tls_profile_apply(context->ctx, context->profile, true, text))
 		goto fail;
+	context->token = (settings->certificate->flags & BOOK_TOKEN) != 0;
+	snprintf(text, 256, "the TLS library does not take the version");
+	/* In TLS 1.2 the library cannot wait for a signature (wolfSSL 5.5.4); the gate does not choose such a certificate there. */
+	if (context->token &&
+	    wolfSSL_CTX_SetMinVersion(context->ctx, WOLFSSL_TLSV1_3) != WOLFSSL_SUCCESS)
+		goto fail;
 	snprintf(text, 256, "the TLS library does not take the key device");
 	if (wolfSSL_CTX_SetDevId(context->ctx, TLS_KEY_DEVICE) != WOLFSSL_SUCCESS)
 		goto fail;

@@ -28,7 +28,8 @@ struct tls_context {
 	struct public_key *key;    /* of a server; NULL for a client */
 	struct tls_staple *staple; /* of a server; NULL: nothing to staple */
 	bool tickets;              /* of a server: they may be made */
-	bool listed;               /* of_keys, by tls_key.c */
+	bool token;  /* of a server: the key is in a token, which signs while the session waits */
+	bool listed; /* of_keys, by tls_key.c */
 	LIST_ENTRY(tls_context) of_keys;
 	const struct client_rules
 		*rules; /* of a server that asks for a certificate: no tickets; else NULL */
@@ -40,6 +41,8 @@ struct tls_block {
 	void *block; /* NULL: freed, or not there yet */
 	bool seen;   /* it has been there */
 };
+
+struct tls_signing;
 
 struct tls {
 	WOLFSSL *ssl;
@@ -53,6 +56,7 @@ struct tls {
 	bool bad_record;                     /* one of them was not for the library */
 	bool spoke;                          /* the library has sent something */
 	struct tls_block status[TLS_BLOCKS]; /* the response that is stapled in TLS 1.3 */
+	struct tls_signing *signing;         /* a signature that is, or was, waited for */
 	int error;
 	struct tls_facts facts;
 	const struct client_rules *rules;  /* of the context */
@@ -81,6 +85,11 @@ void tls_key_device_stop(void);
 /* Names the context's key to the library. */
 bool tls_key_device_use(struct tls_context *);
 void tls_key_device_forget(struct tls_context *);
+/* Around each call in which the library may sign. */
+void tls_key_enter(struct tls *);
+void tls_key_leave(void);
+bool tls_key_failed(const struct tls *); /* there was no signature */
+void tls_key_end(struct tls *);          /* wipes and forgets what was signed */
 
 /* tls_ticket.c: when a session begins, around each call of its handshake, and when that is done. */
 void tls_ticket_begin(struct tls *, enum tls_ticket_offer);

@@ -8,7 +8,23 @@
 #include <wolfssl/wolfcrypt/ecc.h>
 #include <wolfssl/wolfcrypt/rsa.h>
 
+#include <assert.h>
+#include <stdlib.h>
 #include <string.h>
+
+/* What a session waits for. The library has not kept that it waits: at the next call it asks anew, for ECDSA the same and for PSS with
+ * another salt, and any good signature of the same transcript is an answer. */
+struct tls_signing {
+	enum { SIGNING_ASKED, SIGNING_WAITS, SIGNING_DONE, SIGNING_FAILED } state;
+	uint8_t id[KEY_ID_LEN];
+	enum key_algorithm algorithm;
+	size_t in_len, out_len;
+	uint8_t in[KEY_SIGNATURE_MAX], out[KEY_SIGNATURE_MAX];
+};
+
+#define WAITS 1 /* beside 0 and -1: there will be a signature */
+
+static struct tls *current; /* whose call is under way */
 
 static LIST_HEAD(, tls_context) keys = LIST_HEAD_INITIALIZER(keys);
 static struct tls_signer signer;
@@ -18,9 +34,45 @@ void tls_sign_by(const struct tls_signer *by)
 	signer = by ? *by : (struct tls_signer) { 0 };
 }
 
+static int ask(struct tls *tls, const byte *id, enum key_algorithm algorithm, const byte *in,
+	       word32 len)
+{
+	struct tls_signing *signing = calloc(1, sizeof(*signing));
+
+	if (signing == NULL || len > sizeof(signing->in)) {
+		free(signing);
+		return -1;
+	}
+	memcpy(signing->id, id, KEY_ID_LEN);
+	memcpy(signing->in, in, len);
+	signing->in_len = len;
+	signing->algorithm = algorithm;
+	tls->signing = signing;
+	return WAITS;
+}
+
+static int sign_later(struct tls *tls, const byte *id, enum key_algorithm algorithm, const byte *in,
+		      word32 len, uint8_t *out, size_t *out_len)
+{
+	const struct tls_signing *signing = tls->signing;
+
+	if (signing == NULL)
+		return ask(tls, id, algorithm, in, len);
+	if (signing->state == SIGNING_ASKED || signing->state == SIGNING_WAITS)
+		return WAITS;
+	if (signing->state == SIGNING_FAILED || memcmp(signing->id, id, KEY_ID_LEN) != 0 ||
+	    signing->algorithm != algorithm || signing->in_len != len)
+		return -1;
+	memcpy(out, signing->out, signing->out_len);
+	*out_len = signing->out_len;
+	return 0;
+}
+
 static int sign(const byte *id, enum key_algorithm algorithm, const byte *in, word32 len,
 		uint8_t *out, size_t *out_len)
 {
+	if (current != NULL && current->context->token)
+		return sign_later(current, id, algorithm, in, len, out, out_len);
 	if (signer.sign == NULL)
 		return -1;
 	return signer.sign(signer.owner, id, algorithm, in, len, out, out_len);
@@ -39,6 +91,8 @@ static const struct public_key *public_half(const byte *id)
 
 static int device_result(int done, const uint8_t *result, size_t len, byte *out, word32 *out_len)
 {
+	if (done == WAITS)
+		return WC_PENDING_E;
 	if (done != 0 || len > *out_len)
 		return WC_HW_E;
 	memcpy(out, result, len);
@@ -178,4 +232,63 @@ void tls_key_device_forget(struct tls_context *context)
 	if (context->listed)
 		LIST_REMOVE(context, of_keys);
 	context->listed = false;
+}
+
+/* ---- of sessions that wait ------------------------------------------------------------------------------------------ */
+
+void tls_key_enter(struct tls *tls)
+{
+	assert(current == NULL);
+	current = tls;
+}
+
+void tls_key_leave(void)
+{
+	current = NULL;
+}
+
+bool tls_take_request(struct tls *tls, struct tls_request *out)
+{
+	struct tls_signing *signing = tls->signing;
+
+	if (signing == NULL || signing->state != SIGNING_ASKED)
+		return false;
+	signing->state = SIGNING_WAITS;
+	*out = (struct tls_request) { signing->id, signing->algorithm, signing->in,
+				      signing->in_len };
+	return true;
+}
+
+bool tls_waits(const struct tls *tls)
+{
+	return tls->signing != NULL && tls->signing->state == SIGNING_WAITS;
+}
+
+void tls_signed(struct tls *tls, const uint8_t *signature, size_t len)
+{
+	struct tls_signing *signing = tls->signing;
+
+	if (!tls_waits(tls))
+		return;
+	if (signature == NULL || len > sizeof(signing->out)) {
+		signing->state = SIGNING_FAILED;
+		return;
+	}
+	memcpy(signing->out, signature, len);
+	signing->out_len = len;
+	signing->state = SIGNING_DONE;
+}
+
+bool tls_key_failed(const struct tls *tls)
+{
+	return tls->signing != NULL && tls->signing->state == SIGNING_FAILED;
+}
+
+void tls_key_end(struct tls *tls)
+{
+	if (tls->signing == NULL)
+		return;
+	explicit_bzero(tls->signing, sizeof(*tls->signing));
+	free(tls->signing);
+	tls->signing = NULL;
 }

@@ -136,6 +136,8 @@ enum transport_result transport_handshake(struct transport *t)
 			return TRANSPORT_DONE;
 		case TLS_AGAIN:
 			break;
+		case TLS_PENDING:
+			return TRANSPORT_PENDING;
 		default:
 			t->tls_failed = true;
 			return TRANSPORT_FAILED;

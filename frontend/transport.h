@@ -24,6 +24,7 @@ enum transport_result {
 	TRANSPORT_AGAIN,  /* nothing now: wait */
 	TRANSPORT_CLOSED, /* the peer ended it properly: close_notify, or end of file without TLS */
 	TRANSPORT_TRUNCATED, /* TLS ended without close_notify */
+	TRANSPORT_PENDING,   /* of the handshake: waits for a signature, not for the peer */
 	TRANSPORT_FAILED,
 };
 

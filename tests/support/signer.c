@@ -30,9 +30,10 @@ static void must(bool well, const char *why)
 	abort();
 }
 
-struct tls_context *signer_context(const struct pem_pair *pair, const struct profile *profile)
+static struct tls_context *make(const struct pem_pair *pair, const struct profile *profile,
+				uint32_t flags)
 {
-	const struct book_entry certificate = { .chain = span_of(pair->chain) };
+	const struct book_entry certificate = { .chain = span_of(pair->chain), .flags = flags };
 	const struct tls_server_settings settings = { .profile = profile,
 						      .certificate = &certificate };
 	char why[256] = "too many keys";
@@ -46,6 +47,22 @@ struct tls_context *signer_context(const struct pem_pair *pair, const struct pro
 	context = tls_context_server(&settings, why);
 	must(context != NULL, why);
 	return context;
+}
+
+struct tls_context *signer_context(const struct pem_pair *pair, const struct profile *profile)
+{
+	return make(pair, profile, 0);
+}
+
+struct tls_context *signer_token_context(const struct pem_pair *pair, const struct profile *profile)
+{
+	return make(pair, profile, BOOK_TOKEN);
+}
+
+bool signer_sign(const struct tls_request *request, uint8_t out[KEY_SIGNATURE_MAX], size_t *len)
+{
+	return sign(NULL, request->id, request->algorithm, request->in, request->len, out, len) ==
+	       0;
 }
 
 void signer_forget(void)

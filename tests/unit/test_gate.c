@@ -183,6 +183,9 @@ enum {
 	FOUR_P384,
 	FOUR_ED25519,
 	FOUR_P256,
+	TOKEN_P256,
+	TOKEN_AND_RSA,
+	RSA_AND_TOKEN,
 	OTHER_SET,
 	ENTRIES
 };
@@ -206,6 +209,9 @@ static const struct {
 	[FOUR_P384] = { "four.test", BOOK_P384, 384, 0, 0, SPAN("") },
 	[FOUR_ED25519] = { "four.test", BOOK_ED25519, 256, 0, 0, SPAN("") },
 	[FOUR_P256] = { "four.test", BOOK_P256, 256, 0, 0, SPAN("") },
+	[TOKEN_P256] = { "token.test", BOOK_P256, 256, 0, BOOK_TOKEN, SPAN("") },
+	[TOKEN_AND_RSA] = { "both.test", BOOK_P256, 256, 0, BOOK_TOKEN, SPAN("") },
+	[RSA_AND_TOKEN] = { "both.test", BOOK_RSA, 2048, 0, 0, SPAN("") },
 	[OTHER_SET] = { "other.test", BOOK_P256, 256, 5, 0, SPAN("") },
 };
 
@@ -639,6 +645,21 @@ static void kinds_in_tls12(void **state)
 	assert_int_equal(entry_of(client, PROFILE_MODERN), FOUR_P256);
 }
 
+static void keys_in_tokens_are_for_tls13(void **state)
+{
+	struct gate_rules rules = rules_of(PROFILE_MODERN);
+	struct client client = today();
+
+	client.sni = "both.test";
+	assert_int_equal(entry_of(client, PROFILE_MODERN), TOKEN_AND_RSA);
+	client.versions = NULL;
+	assert_int_equal(entry_of(client, PROFILE_MODERN), RSA_AND_TOKEN);
+	client.sni = "token.test";
+	assert_refused(&rules, &client, TLS_ALERT_HANDSHAKE_FAILURE, "no_common_certificate");
+	client.versions = V13;
+	assert_int_equal(entry_of(client, PROFILE_MODERN), TOKEN_P256);
+}
+
 static void kinds_in_tls11(void **state)
 {
 	struct client client = today();
@@ -748,6 +769,7 @@ int main(void)
 		cmocka_unit_test(application_protocols),
 		cmocka_unit_test(kinds_by_signature),
 		cmocka_unit_test(kinds_in_tls12),
+		cmocka_unit_test(keys_in_tokens_are_for_tls13),
 		cmocka_unit_test(kinds_in_tls11),
 		cmocka_unit_test(kinds_by_chain),
 		cmocka_unit_test(none_that_the_client_can_verify),
