@@ -47,7 +47,8 @@ cflags		+= -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover
 ldflags		+= -fsanitize=address,undefined
 endif
 
-pkg_cflags	:= $(shell pkg-config --cflags $(packages) 2>/dev/null)
+# of p11-kit the header of PKCS#11 alone
+pkg_cflags	:= $(shell pkg-config --cflags $(packages) p11-kit-1 2>/dev/null)
 pkg_libs	:= $(shell pkg-config --libs $(packages) 2>/dev/null)
 libs		= $(pkg_libs) -lev
 
@@ -157,11 +158,11 @@ needs:
 	command -v ar >/dev/null || missing="$$missing binutils"; \
 	if command -v pkg-config >/dev/null; then \
 		for pair in wolfssl:libwolfssl-dev libsasl2:libsasl2-dev libconfig:libconfig-dev libcrypto:libssl-dev \
-			libseccomp:libseccomp-dev; do \
+			libseccomp:libseccomp-dev p11-kit-1:libp11-kit-dev; do \
 			pkg-config --exists $${pair%:*} || missing="$$missing $${pair#*:}"; \
 		done; \
 	else \
-		missing="$$missing pkg-config libwolfssl-dev libsasl2-dev libconfig-dev libssl-dev libseccomp-dev"; \
+		missing="$$missing pkg-config libwolfssl-dev libsasl2-dev libconfig-dev libssl-dev libseccomp-dev libp11-kit-dev"; \
 	fi; \
 	for pair in stdio:libc6-dev ev:libev-dev microhttpd:libmicrohttpd-dev curl/curl:libcurl4-gnutls-dev; do \
 		echo "#include <$${pair%:*}.h>" | $(CC) -E - >/dev/null 2>&1 || missing="$$missing $${pair#*:}"; \

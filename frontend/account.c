@@ -54,6 +54,7 @@ bool account_find(const struct config *config, const char *path, bool only_check
 	    !look_up(config->keeper_user ? config->keeper_user : user, path, &out[CHILD_KEEPER],
 		     faults))
 		return false;
+	out[CHILD_TOKEN] = out[CHILD_KEEPER];
 	out[CHILD_MONITOR] = out[CHILD_CHECKER] = out[CHILD_WORKER];
 	return true;
 }

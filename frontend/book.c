@@ -360,6 +360,11 @@ uint32_t book_key_entry(const struct book *book, uint32_t key)
 	return book->keys[key].entry;
 }
 
+bool book_key_in_token(const struct book *book, uint32_t key)
+{
+	return (book->entries[book->keys[key].entry].flags & BOOK_TOKEN) != 0;
+}
+
 static int compare_id(const void *id, const void *record)
 {
 	return memcmp(id, ((const struct book_key_record *)record)->id, BOOK_ID_LEN);

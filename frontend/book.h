@@ -72,7 +72,9 @@ size_t book_default(const struct book *, uint32_t set, uint32_t *out, size_t max
 /* The keys that entries need, each once. */
 uint32_t book_key_count(const struct book *);
 const uint8_t *book_key(const struct book *, uint32_t key); /* its id */
-uint32_t book_key_entry(const struct book *, uint32_t key); /* the first entry that uses it */
+uint32_t book_key_entry(const struct book *,
+			uint32_t key); /* an entry that uses it, of a file before one of a token */
+bool book_key_in_token(const struct book *, uint32_t key); /* all that use it say so */
 /* False: no entry uses such a key. */
 bool book_key_find(const struct book *, const uint8_t id[BOOK_ID_LEN], uint32_t *out);
 

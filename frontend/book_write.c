@@ -246,7 +246,10 @@ static void sort_keys(struct book_writer *writer)
 
 		if (i > 0 && memcmp(keys[kept].id, keys[i].id, BOOK_ID_LEN) != 0)
 			kept++;
-		if (i == 0 || memcmp(keys[kept].id, keys[i].id, BOOK_ID_LEN) != 0)
+		/* one of a file stands for the key, if there is one: see book_key_in_token() */
+		if (i == 0 || memcmp(keys[kept].id, keys[i].id, BOOK_ID_LEN) != 0 ||
+		    ((entries[keys[kept].entry].flags & BOOK_TOKEN) &&
+		     !(entries[entry].flags & BOOK_TOKEN)))
 			keys[kept] = keys[i];
 		entries[entry].key = (uint32_t)kept;
 	}

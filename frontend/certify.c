@@ -13,7 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define AHEAD 4 /* items asked for and not yet answered; 3 descriptors each */
+#define SIDE_BY_SIDE 16 /* certificates for one name */
+#define AHEAD        4  /* items asked for and not yet answered; 3 descriptors each */
 
 struct certify {
 	const struct config *config;
@@ -285,6 +286,9 @@ static void read_key(struct trial *trial, const struct certificate_files *files)
 	if (certificate_is_token(trial->item->key)) {
 		trial->entry.flags |= BOOK_TOKEN;
 		trial->entry.key_source = trial->item->key;
+		if (trial->certificate != NULL && trial->entry.kind == BOOK_ED25519)
+			certificate_fault(&judge, false,
+					  "a key of Ed25519 cannot be used in a token");
 		return;
 	}
 	data = read_part(trial, files, CERTIFICATE_KEY, trial->item->key, &len);
@@ -512,9 +516,69 @@ bool certify_done(const struct certify *certify)
 	return certify->added == certify->list->count;
 }
 
+/* Whether a listener with certificates of that set speaks what a token's key does not. */
+static bool serves_old_clients(const struct certify *certify, uint32_t set)
+{
+	const struct config *config = certify->config;
+
+	for (size_t i = 0; i < config->listeners.count; i++) {
+		const struct config_listener *listener = &config->listeners.items[i];
+
+		if ((uint32_t)listener->set == set &&
+		    profile_find(listener->profile)->min < PROFILE_TLS13)
+			return true;
+	}
+	return false;
+}
+
+/* The first of several is told of. */
+static bool is_alone(const struct book *book, uint32_t index, uint32_t set, const char *name)
+{
+	uint32_t found[SIDE_BY_SIDE];
+	size_t count = book_find(book, set, name, found, SIDE_BY_SIDE);
+
+	for (size_t i = 0; i < count; i++) {
+		struct book_entry entry;
+
+		book_entry(book, found[i], &entry);
+		if (!(entry.flags & BOOK_TOKEN))
+			return false;
+	}
+	return count > 0 && found[0] == index;
+}
+
+static void warn_of_tokens(const struct certify *certify, const struct book *book)
+{
+	for (uint32_t i = 0; i < book_count(book); i++) {
+		struct book_entry entry;
+		const char *name = NULL;
+
+		book_entry(book, i, &entry);
+		if (!(entry.flags & BOOK_TOKEN) || !serves_old_clients(certify, entry.set))
+			continue;
+		while ((name = book_next_name(&entry, name)) != NULL)
+			if (is_alone(book, i, entry.set, name))
+				config_fault(certify->faults, true, entry.file, (int)entry.line,
+					     "%s: its only key is in a token, which serves TLS 1.3 "
+					     "alone: clients of TLS 1.2 will be refused",
+					     name);
+	}
+}
+
+static int finish_book(struct certify *certify)
+{
+	int fd = book_writer_finish(certify->writer);
+	struct book *book = fd >= 0 ? book_map(fd) : NULL;
+
+	if (book != NULL && certify->list->mode != CERTIFICATE_RENEWAL)
+		warn_of_tokens(certify, book);
+	book_drop(book);
+	return fd;
+}
+
 int certify_finish(struct certify *certify)
 {
-	int fd = certify->failed ? -1 : book_writer_finish(certify->writer);
+	int fd = certify->failed ? -1 : finish_book(certify);
 
 	if (fd < 0)
 		config_fault(certify->faults, false, "-", 0, "no memory for the certificates");

@@ -21,8 +21,8 @@
 #include <unistd.h>
 
 const char *const child_kind_names[CHILD_KINDS] = {
-	[CHILD_WORKER] = "worker",   [CHILD_AUTH] = "auth",       [CHILD_KEEPER] = "keeper",
-	[CHILD_MONITOR] = "monitor", [CHILD_CHECKER] = "checker",
+	[CHILD_WORKER] = "worker",   [CHILD_AUTH] = "auth",   [CHILD_KEEPER] = "keeper",
+	[CHILD_MONITOR] = "monitor", [CHILD_TOKEN] = "token", [CHILD_CHECKER] = "checker",
 };
 
 _Noreturn static void give_up(const char *what)
@@ -198,9 +198,9 @@ static bool parse_start(int argc, char **argv, struct child_start *start)
 void child_main(int argc, char **argv)
 {
 	static int (*const run[CHILD_KINDS])(const struct child_start *) = {
-		[CHILD_WORKER] = worker_run,   [CHILD_AUTH] = auth_process_run,
-		[CHILD_KEEPER] = keeper_run,   [CHILD_MONITOR] = monitor_run,
-		[CHILD_CHECKER] = checker_run,
+		[CHILD_WORKER] = worker_run, [CHILD_AUTH] = auth_process_run,
+		[CHILD_KEEPER] = keeper_run, [CHILD_MONITOR] = monitor_run,
+		[CHILD_TOKEN] = token_run,   [CHILD_CHECKER] = checker_run,
 	};
 	struct child_start start;
 

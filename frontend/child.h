@@ -32,8 +32,8 @@ struct child_start {
 	gid_t gid;
 };
 
-extern const char
-	*const child_kind_names[CHILD_KINDS]; /* "worker", "auth", "keeper", "monitor", "checker" */
+extern const char *const child_kind_names
+	[CHILD_KINDS]; /* "worker", "auth", "keeper", "monitor", "token", "checker" */
 
 /* Runs the child of that command line (`postern --child ...`); does not return. */
 _Noreturn void child_main(int argc, char **argv);
@@ -48,6 +48,7 @@ void child_raise_descriptors(void); /* the soft limit to the hard one, where pos
 int worker_run(const struct child_start *);
 int auth_process_run(const struct child_start *);
 int keeper_run(const struct child_start *);
+int token_run(const struct child_start *);
 int monitor_run(const struct child_start *);
 int checker_run(const struct child_start *);
 

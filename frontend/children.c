@@ -191,6 +191,40 @@ static void dismiss(struct child *child)
 	}
 }
 
+/* There is always one of these. */
+static struct child *one_of(struct children *all, enum child_kind kind)
+{
+	struct child *child = child_find(all, kind, 0);
+
+	assert(child != NULL);
+	return child;
+}
+
+static struct child *keeper_of(struct children *all)
+{
+	return one_of(all, CHILD_KEEPER);
+}
+
+static struct child *token_of(struct children *all)
+{
+	return one_of(all, CHILD_TOKEN);
+}
+
+/* Only where there are tokens. */
+static void raise_token(struct children *all, const struct config *config)
+{
+	if (config->tls.pkcs11.module != NULL)
+		token_of(all)->wanted = true;
+}
+
+static void lower_token(struct children *all, const struct config *config)
+{
+	struct child *token = token_of(all);
+
+	if (config->tls.pkcs11.module == NULL && token->wanted)
+		dismiss(token);
+}
+
 /* To the least number that the configuration wants. */
 static void raise_auth(struct children *all, const struct config *config)
 {
@@ -223,6 +257,7 @@ int children_prepare(struct children *all, const struct children_setup *setup)
 	all->next = *setup;
 	all->next.number = ++all->last_number;
 	raise_auth(all, setup->config);
+	raise_token(all, setup->config);
 	for (unsigned i = 0; i < all->count; i++) {
 		struct child *child = &all->items[i];
 
@@ -270,6 +305,7 @@ void children_commit(struct children *all)
 			child_log(LOG_LEVEL_INFO, "child_started", child, child->pid, 0);
 	}
 	lower_auth(all, all->now.config);
+	lower_token(all, all->now.config);
 }
 
 void children_abort(struct children *all)
@@ -291,6 +327,7 @@ void children_abort(struct children *all)
 		}
 	}
 	lower_auth(all, all->now.config);
+	lower_token(all, all->now.config);
 }
 
 /* ---- end and restart ---- */
@@ -350,6 +387,8 @@ static void child_over(struct child *child, int status)
 	if (child->kind == CHILD_WORKER)
 		shared_worker_died(all->counters, child->index);
 	all->handlers->over(all, child, status);
+	if (child->kind == CHILD_TOKEN)
+		child_kept(all); /* it may be all that was waited for */
 	if (all->restarting && child->wanted)
 		child_restart(child);
 	consider_prepared(all);
@@ -427,6 +466,8 @@ static void give_first(struct child *child)
 {
 	struct children *all = child->all;
 
+	if (child->kind == CHILD_TOKEN && all->next.number == 0)
+		child_tell(child, CONTROL_AGAIN, NULL, 0);
 	if (child->kind == CHILD_CHECKER)
 		child_give_check(child, &all->checking);
 	else
@@ -512,7 +553,7 @@ static void child_init(struct child *child, struct children *all, enum child_kin
 	child->all = all;
 	child->kind = kind;
 	child->index = index;
-	child->wanted = kind != CHILD_AUTH && kind != CHILD_CHECKER;
+	child->wanted = kind != CHILD_AUTH && kind != CHILD_CHECKER && kind != CHILD_TOKEN;
 	child->channel.fd = -1;
 	ev_timer_init(&child->timer, on_timer, 0, 0);
 	child->timer.data = child;
@@ -525,7 +566,7 @@ int children_init(struct children *all, unsigned workers)
 	child_init(&all->checker, all, CHILD_CHECKER, 0);
 	if (spawn_init(&all->spawner) < 0)
 		return -1;
-	all->count = workers + CONFIG_AUTH_PROCESSES_MAX + 2;
+	all->count = workers + CONFIG_AUTH_PROCESSES_MAX + 3;
 	item = all->items = calloc(all->count, sizeof(*all->items));
 	if (!all->items) {
 		spawn_cleanup(&all->spawner);
@@ -537,7 +578,8 @@ int children_init(struct children *all, unsigned workers)
 	for (unsigned i = 0; i < CONFIG_AUTH_PROCESSES_MAX; i++)
 		child_init(item++, all, CHILD_AUTH, i);
 	child_init(item++, all, CHILD_KEEPER, 0);
-	child_init(item, all, CHILD_MONITOR, 0);
+	child_init(item++, all, CHILD_MONITOR, 0);
+	child_init(item, all, CHILD_TOKEN, 0);
 	ev_child_init(&all->reaper, on_reaped, 0, 0);
 	all->reaper.data = all;
 	ev_child_start(all->loop, &all->reaper);
@@ -570,19 +612,18 @@ void children_check_no_more(struct children *all)
 
 /* ---- new certificates for the generation in force ---- */
 
-static struct child *keeper_of(struct children *all)
+/* One that is only starting has another book before it, and answers for both. */
+static void give_book_to_keepers(struct children *all)
 {
-	return child_find(all, CHILD_KEEPER, 0);
-}
+	struct child *const keepers[] = { keeper_of(all), token_of(all) };
 
-/* A keeper that is only starting has another book before it, and answers for both. */
-static void give_book_to_keeper(struct children *all)
-{
-	struct child *keeper = keeper_of(all);
+	for (size_t i = 0; i < sizeof(keepers) / sizeof(keepers[0]); i++) {
+		struct child *keeper = keepers[i];
 
-	if (keeper->state == CHILD_PREPARING || child_is_wired(keeper)) {
-		keeper->books++;
-		child_give_book(keeper, child_certificates(keeper));
+		if (keeper->state == CHILD_PREPARING || child_is_wired(keeper)) {
+			keeper->books++;
+			child_give_book(keeper, child_certificates(keeper));
+		}
 	}
 }
 
@@ -590,12 +631,30 @@ void children_renew(struct children *all, const struct certificates *certificate
 {
 	assert(all->renewed == NULL && all->next.number == 0);
 	all->renewed = certificates;
-	give_book_to_keeper(all);
+	give_book_to_keepers(all);
+}
+
+/* A token that is away is not waited for: the certificates of other keys are renewed without it. */
+static bool token_is_waited_for(struct children *all)
+{
+	const struct child *token = token_of(all);
+
+	return child_is_wired(token) && (!token->ready || token->books > 0);
+}
+
+static bool keeper_is_waited_for(struct children *all)
+{
+	const struct child *keeper = keeper_of(all);
+
+	return !child_is_wired(keeper) || !keeper->ready || keeper->books > 0;
 }
 
 void children_kill_keeper(struct children *all)
 {
-	child_kill(keeper_of(all));
+	if (token_is_waited_for(all))
+		child_kill(token_of(all));
+	if (keeper_is_waited_for(all))
+		child_kill(keeper_of(all));
 }
 
 void children_give_tickets(struct children *all, const char *path)
@@ -603,11 +662,9 @@ void children_give_tickets(struct children *all, const char *path)
 	child_give_tickets(keeper_of(all), path);
 }
 
-void child_kept(struct child *keeper)
+void child_kept(struct children *all)
 {
-	struct children *all = keeper->all;
-
-	if (all->renewed != NULL && keeper->ready && keeper->books == 0)
+	if (all->renewed != NULL && !keeper_is_waited_for(all) && !token_is_waited_for(all))
 		all->handlers->kept(all);
 }
 
@@ -629,7 +686,7 @@ void children_renew_abort(struct children *all)
 	if (all->renewed == NULL)
 		return;
 	all->renewed = NULL;
-	give_book_to_keeper(all);
+	give_book_to_keepers(all);
 }
 
 void children_move_certificates(struct children *all, const struct certificates *certificates)

@@ -34,7 +34,7 @@ struct child {
 	bool ready;       /* has answered READY for the generation that it was given last */
 	uint32_t given;   /* that generation */
 	uint32_t serving; /* the one that it has said to serve; 0: none */
-	unsigned books;   /* keeper: given alone, and not answered yet */
+	unsigned books;   /* keeper, token: given alone, and not answered yet */
 	pid_t pid;        /* 0: reaped */
 	int status;       /* of waitpid(), once reaped */
 	struct channel channel;
@@ -102,7 +102,7 @@ struct children_handlers {
 	void (*audited)(struct children *, const struct children_audited *);
 	/* The monitor has fetched an OCSP response. */
 	void (*stapled)(struct children *, const struct children_staple *);
-	/* The keeper has the keys of what children_renew() was told. */
+	/* The keeper has the keys of what children_renew() was told, and so has the token process, if there is one. */
 	void (*kept)(struct children *);
 	/* READY of any child: its warnings, if there are any; told before what READY leads to. */
 	void (*warned)(struct children *, const struct child *, const struct config_faults *);
@@ -129,8 +129,8 @@ struct children {
 	struct account accounts[CHILD_KINDS];
 	ev_child reaper;
 	struct child checker;
-	struct child
-		*items; /* workers, room for authentication processes, the keeper, the monitor */
+	struct child *
+		items; /* workers, room for authentication processes, the keeper, the monitor, the token process */
 	unsigned workers, count;
 	unsigned last_incarnation;
 	uint32_t
@@ -164,7 +164,8 @@ void children_abort(struct children *);
 void children_renew(struct children *, const struct certificates *);
 void children_renew_commit(struct children *);
 void children_renew_abort(struct children *);
-void children_kill_keeper(struct children *);
+void children_kill_keeper(
+	struct children *); /* and the token process, where either has not answered */
 /* The file of ticket keys, opened anew, to the keeper that has the configuration in force or waits for it. */
 void children_give_tickets(struct children *, const char *path);
 /* The certificates in force are now found there, with the same book. */

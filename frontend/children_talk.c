@@ -124,6 +124,11 @@ static void give_book(struct child *child, uint32_t number, const struct certifi
 	send_to(child, &writer, &certificates->book_fd, 1);
 }
 
+static bool has_keys(const struct child *child)
+{
+	return child->kind == CHILD_KEEPER || child->kind == CHILD_TOKEN;
+}
+
 void child_give_book(struct child *child, const struct certificates *certificates)
 {
 	give_book(child, child->all->now.number, certificates);
@@ -144,14 +149,14 @@ void child_give_check(struct child *child, const struct children_checking *check
 	give_config(child, 0, checking->config);
 }
 
-/* The keeper's is that of its latest book: a renewed one, or the one of the generation that it was given. */
+/* That of the latest book of the keeper or the token process: a renewed one, or the one of the generation that it was given. */
 const struct certificates *child_certificates(const struct child *child)
 {
 	const struct children *all = child->all;
 
 	if (child->kind == CHILD_CHECKER)
 		return all->checking.certificates;
-	if (child->kind != CHILD_KEEPER)
+	if (!has_keys(child))
 		return NULL;
 	if (all->renewed != NULL)
 		return all->renewed;
@@ -162,7 +167,7 @@ const struct certificates *child_certificates(const struct child *child)
 void child_give(struct child *child, const struct children_setup *setup)
 {
 	child->given = setup->number;
-	if (child->kind == CHILD_KEEPER)
+	if (has_keys(child))
 		give_book(child, setup->number, child_certificates(child));
 	else if (child->kind != CHILD_AUTH)
 		give_book(child, setup->number, setup->certificates);
@@ -179,10 +184,10 @@ static bool are_peers(const struct child *a, const struct child *b)
 	return a->kind != b->kind && (a->kind == CHILD_WORKER || b->kind == CHILD_WORKER);
 }
 
-/* With the keeper, packets: its end and a worker's read and write them directly, each in a thread that may wait. */
+/* With who has keys, packets: one is one request or one answer. */
 static int pair_of(const struct child *a, const struct child *b, int fds[2])
 {
-	if (a->kind == CHILD_KEEPER || b->kind == CHILD_KEEPER)
+	if (has_keys(a) || has_keys(b))
 		return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds);
 	return channel_pair(fds);
 }
@@ -271,7 +276,7 @@ static void take_checked(struct child *child, struct message_reader *reader, int
 	free(checked.refusals);
 }
 
-/* The keeper answers to a book alone by the same message; answers come in the order of the questions. */
+/* Who has keys answers to a book alone by the same message; answers come in the order of the questions. */
 static bool is_about_a_book(const struct child *child, uint32_t number)
 {
 	return child->books > 0 && number == child->all->now.number &&
@@ -286,7 +291,7 @@ static void take_ready(struct child *child, struct message_reader *reader, int *
 
 	if (is_about_a_book(child, number)) {
 		child->books--;
-		child_kept(child);
+		child_kept(child->all);
 		return;
 	}
 	if (number != child->given)
@@ -302,8 +307,8 @@ static void take_ready(struct child *child, struct message_reader *reader, int *
 			take_checked(child, reader, fds, nfds);
 		else
 			child_answered(child);
-		if (child->kind == CHILD_KEEPER)
-			child_kept(child);
+		if (has_keys(child))
+			child_kept(child->all);
 	}
 	config_faults_cleanup(&warnings);
 }
@@ -333,7 +338,8 @@ static void take_want(struct child *child, struct message_reader *reader)
 	uint32_t index;
 	size_t count;
 
-	if (certificates == NULL || !certificate_get_want(reader, &index) ||
+	if (certificates == NULL || child->kind == CHILD_TOKEN ||
+	    !certificate_get_want(reader, &index) ||
 	    (index >= certificates->list.count && child->kind != CHILD_KEEPER)) {
 		child_kill(child);
 		return;
@@ -406,7 +412,7 @@ static void take_stuck(struct child *child, struct message_reader *reader)
 	struct child *peer = child_find(child->all, kind, index);
 
 	if (!message_done(reader) || child->kind != CHILD_WORKER || !peer ||
-	    (kind != CHILD_AUTH && kind != CHILD_KEEPER)) {
+	    (kind != CHILD_AUTH && kind != CHILD_KEEPER && kind != CHILD_TOKEN)) {
 		child_kill(child);
 		return;
 	}

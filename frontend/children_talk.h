@@ -35,9 +35,10 @@ void child_kill(const struct child *);
 bool child_is_wired(const struct child *);
 void child_answered(struct child *); /* READY for the generation that it was given */
 void child_serves(struct child *, uint32_t number);
-void child_kept(struct child *);                     /* READY of the keeper, of whichever kind */
-void child_leave(struct child *);                    /* its channel has ended, or its process */
-void child_gone(struct child *);                     /* its channel has ended */
+void child_kept(
+	struct children *);       /* READY of the keeper or the token process, of whichever kind */
+void child_leave(struct child *); /* its channel has ended, or its process */
+void child_gone(struct child *);  /* its channel has ended */
 void child_busy(struct children *, enum child_kind); /* one more of that kind would help */
 void child_idle(struct child *);
 struct child *child_find(struct children *, unsigned kind, unsigned index); /* NULL: no such */

@@ -132,15 +132,45 @@ static enum client_tls_step step_accepted(struct session *s)
 
 /* ---- the library's part --------------------------------------------------------------------------------------------- */
 
+/* The session waits for no socket meanwhile, only for its time to be over. */
+static enum client_tls_step ask_token(struct session *s)
+{
+	struct tls_request request;
+
+	if (!tls_take_request(s->client.tls, &request))
+		return CLIENT_TLS_WAIT;
+	if (token_client_ask(&s->worker->token, s->id, &request))
+		return CLIENT_TLS_WAIT;
+	tls_signed(s->client.tls, NULL, 0);
+	return CLIENT_TLS_AGAIN;
+}
+
+void client_tls_signed(struct session *s, const uint8_t *signature, size_t len)
+{
+	if (s->state != SESSION_HANDSHAKE || !tls_waits(s->client.tls))
+		return;
+	tls_signed(s->client.tls, signature, len);
+	session_run(s);
+}
+
+bool client_tls_wants_client(const struct session *s)
+{
+	return s->state == SESSION_ACCEPTED || !tls_waits(s->client.tls);
+}
+
 static enum client_tls_step step_handshake(struct session *s)
 {
 	const char *reason;
 
+	if (tls_waits(s->client.tls))
+		return CLIENT_TLS_WAIT;
 	switch (transport_handshake(&s->client)) {
 	case TRANSPORT_DONE:
 		return CLIENT_TLS_STANDS;
 	case TRANSPORT_AGAIN:
 		return CLIENT_TLS_WAIT;
+	case TRANSPORT_PENDING:
+		return ask_token(s);
 	case TRANSPORT_CLOSED:
 		return over(s, "handshake_aborted");
 	default:

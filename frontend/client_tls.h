@@ -17,4 +17,9 @@ enum client_tls_step {
 /* One step in ACCEPTED or HANDSHAKE. */
 enum client_tls_step client_tls_step(struct session *);
 
+/* What the token has answered; NULL: no signature. Not waited for: ignored. */
+void client_tls_signed(struct session *, const uint8_t *signature, size_t len);
+/* In those two states: whether the client can bring it on. */
+bool client_tls_wants_client(const struct session *);
+
 #endif

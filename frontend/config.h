@@ -168,6 +168,10 @@ struct config {
 			int rotate;       /* seconds */
 			const char *file; /* NULL: the keeper makes the keys */
 		} tickets;
+		struct {
+			const char *module, *pin_file; /* NULL: not named */
+			struct config_blob pin;        /* its content, without the line end */
+		} pkcs11;
 		struct config_client_certificates client_certificates;
 		int ocsp;                        /* enum ocsp_mode */
 		struct config_source ocsp_place; /* where that is set */

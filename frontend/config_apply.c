@@ -142,7 +142,8 @@ static const struct option_word *path_word(const struct option_word *words, cons
 		size_t len = strlen(words->name);
 
 		if (strncmp(words->name, text, len) == 0 &&
-		    (text[len] == '\0' || (text[len] == ':' && words->value == OPTION_WORD_PATH)))
+		    ((text[len] == '\0' && words->value != OPTION_WORD_PREFIX) ||
+		     (text[len] == ':' && words->value != OPTION_WORD_ALONE)))
 			return words;
 	}
 	return NULL;

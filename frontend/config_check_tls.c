@@ -3,7 +3,9 @@
  * RFC 8996, RFC 7301 3.2 (submission has no registered identifier).
  */
 #include "frontend/config_load.h"
+#include "frontend/certificate_message.h"
 #include "frontend/gate.h"
+#include "frontend/token_uri.h"
 #include <string.h>
 
 /* Where the value that a listener uses is set: in the listener, in tls, or nowhere. */
@@ -46,23 +48,20 @@ static void check_profile(struct config_loader *loader, const struct config_list
 				  profile->name);
 }
 
-/* A URI of RFC 7512; like any path it has got the folder of its configuration before it. */
-static bool names_token(const char *key)
-{
-	const char *uri = strstr(key, "pkcs11:");
-
-	return uri != NULL && (uri == key || uri[-1] == '/');
-}
-
 static void check_keys(struct config_loader *loader, const struct config_certificates *certificates)
 {
 	for (size_t i = 0; i < certificates->count; i++) {
 		const struct config_certificate *item = &certificates->items[i];
+		struct token_uri uri;
+		char why[256];
 
-		if (item->key != NULL && names_token(item->key))
+		if (item->key == NULL || !certificate_is_token(item->key))
+			continue;
+		if (!token_uri_parse(item->key, &uri, why))
+			config_error_at(loader, &item->key, &item->source, "\"key\": %s", why);
+		else if (loader->config->tls.pkcs11.module == NULL)
 			config_error_at(loader, &item->key, &item->source,
-					"a key in a token (\"pkcs11:\") is not available in this "
-					"version");
+					"\"key\": one in a token needs \"module\" in tls.pkcs11");
 	}
 }
 
@@ -85,6 +84,9 @@ void config_check_tls(struct config_loader *loader)
 	const struct config_source *place = place_find(loader, &config->tls.ocsp);
 
 	check_keys(loader, &config->tls.certificates);
+	if (config->tls.pkcs11.pin_file != NULL && config->tls.pkcs11.module == NULL)
+		config_warning_at(loader, &config->tls.pkcs11.pin_file, NULL,
+				  "pin_file has no effect: there is no \"module\"");
 	config->tls.ocsp_place =
 		place != NULL ? *place : (struct config_source) { loader->path, 0 };
 	if (profile->warning != NULL)

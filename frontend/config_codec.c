@@ -37,6 +37,8 @@ static unsigned section_of(enum child_kind kind)
 		return SECTION_AUTH;
 	case CHILD_KEEPER:
 		return SECTION_KEEPER;
+	case CHILD_TOKEN:
+		return SECTION_TOKEN;
 	case CHILD_MONITOR:
 		return SECTION_MONITOR;
 	case CHILD_CHECKER:

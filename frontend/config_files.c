@@ -1,5 +1,5 @@
 /* config_files - the files that a configuration names and the supervisor reads: authorities, revocation lists,
- * users of client certificates, master passwords.
+ * users of client certificates, master passwords, the tokens' PIN.
  * Invariants: every file is bounded and read once, however many name it; children get its bytes and open nothing; the rights
  * that are judged are those of the file that was read, not of what its name leads to by then.
  */
@@ -7,6 +7,7 @@
 #include "frontend/config_load.h"
 #include "protocols/login.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -57,28 +58,32 @@ static const struct loaded *read_blob(struct reader *reader, const char *const *
 	return file;
 }
 
-/* ---- master passwords ---- */
+/* ---- passwords and PINs ---- */
 
-enum { MASTER_PASSWORD_MAX = 1024 };
+enum { SECRET_MAX = 1024 };
 
-/* Who else could read it could log in as any user. False after a fault. */
-static bool master_password_private(struct config_loader *loader, const struct config_pool *pool,
-				    const struct stat *status)
+/* A file of one line that nobody else may have. */
+struct secret {
+	const char *option;
+	const char *const *path;
+	const struct config_source *group;
+};
+
+/* Who else could read it could log in as we do. False after a fault. */
+static bool secret_private(struct config_loader *loader, const struct secret *secret,
+			   const struct stat *status)
 {
-	const char *path = pool->master_password_file;
-
 	if (status->st_mode & (S_IRWXG | S_IRWXO)) {
-		config_error_at(loader, &pool->master_password_file, &pool->source,
-				"\"master_password_file\": others than its owner have rights to %s "
-				"(mode %04o): chmod 600",
-				path, (unsigned)status->st_mode & 07777);
+		config_error_at(loader, secret->path, secret->group,
+				"\"%s\": others than its owner have rights to %s (mode %04o): "
+				"chmod 600",
+				secret->option, *secret->path, (unsigned)status->st_mode & 07777);
 		return false;
 	}
 	if (status->st_uid != 0 && status->st_uid != geteuid()) {
-		config_error_at(loader, &pool->master_password_file, &pool->source,
-				"\"master_password_file\": %s belongs neither to root nor to who "
-				"starts Postern",
-				path);
+		config_error_at(loader, secret->path, secret->group,
+				"\"%s\": %s belongs neither to root nor to who starts Postern",
+				secret->option, *secret->path);
 		return false;
 	}
 	return true;
@@ -91,36 +96,60 @@ static size_t only_line(const char *text, size_t len)
 		len--;
 	if (len > 0 && text[len - 1] == '\r')
 		len--;
-	if (len > MASTER_PASSWORD_MAX || memchr(text, '\n', len) || memchr(text, '\r', len) ||
+	if (len > SECRET_MAX || memchr(text, '\n', len) || memchr(text, '\r', len) ||
 	    memchr(text, '\0', len))
 		return 0;
 	return len;
 }
 
-static void read_master_password(struct config_loader *loader, struct config_pool *pool)
+/* What it holds without the line's end. */
+static void read_secret(struct config_loader *loader, const struct secret *secret,
+			struct config_blob *out)
 {
-	const char *why = "", *path = pool->master_password_file;
+	const char *why = "";
 	struct stat status;
 	uint8_t *data;
 	size_t len = 0;
 
-	if (path == NULL || pool->login != LOGIN_MODE_MASTER)
-		return;
-	data = config_slurp(loader->config->arena, path, &status, &len, &why);
+	data = config_slurp(loader->config->arena, *secret->path, &status, &len, &why);
 	if (data == NULL) {
-		config_error_at(loader, &pool->master_password_file, &pool->source,
-				"\"master_password_file\": %s cannot be read: %s", path, why);
+		config_error_at(loader, secret->path, secret->group,
+				"\"%s\": %s cannot be read: %s", secret->option, *secret->path,
+				why);
 		return;
 	}
-	if (!master_password_private(loader, pool, &status))
+	if (!secret_private(loader, secret, &status))
 		return; /* the arena wipes what it held */
 	len = only_line((const char *)data, len);
-	pool->master_password = (struct config_blob) { data, len };
+	*out = (struct config_blob) { data, len };
 	if (len == 0)
-		config_error_at(
-			loader, &pool->master_password_file, &pool->source,
-			"\"master_password_file\": %s must hold one line of at most %d octets",
-			path, MASTER_PASSWORD_MAX);
+		config_error_at(loader, secret->path, secret->group,
+				"\"%s\": %s must hold one line of at most %d octets",
+				secret->option, *secret->path, SECRET_MAX);
+}
+
+static void read_master_password(struct config_loader *loader, struct config_pool *pool)
+{
+	const struct secret secret = { "master_password_file", &pool->master_password_file,
+				       &pool->source };
+
+	if (pool->master_password_file != NULL && pool->login == LOGIN_MODE_MASTER)
+		read_secret(loader, &secret, &pool->master_password);
+}
+
+static void read_pin(struct config_loader *loader)
+{
+	struct config *config = loader->config;
+	const char *const *module = &config->tls.pkcs11.module;
+	const struct secret secret = { "pin_file", &config->tls.pkcs11.pin_file, NULL };
+
+	if (*module == NULL)
+		return;
+	if (access(*module, R_OK) != 0)
+		config_error_at(loader, module, NULL, "\"module\": %s cannot be read: %s", *module,
+				strerror(errno));
+	if (config->tls.pkcs11.pin_file != NULL)
+		read_secret(loader, &secret, &config->tls.pkcs11.pin);
 }
 
 /* ---- client certificates ---- */
@@ -162,6 +191,7 @@ void config_read_files(struct config_loader *loader)
 	struct config *config = loader->config;
 	struct reader reader = { loader, NULL };
 
+	read_pin(loader);
 	for (size_t i = 0; i < config->listeners.count; i++)
 		read_clients(&reader, &config->listeners.items[i]);
 	for (size_t i = 0; i < config->pools.count; i++) {

@@ -13,7 +13,8 @@
 #define BOTH    (SECTION_WORKER | SECTION_AUTH)
 #define POOLS   (SECTION_WORKER | SECTION_MONITOR) /* who connects to the servers */
 #define KEEPER  SECTION_KEEPER
-#define EVERY   (SECTION_WORKER | SECTION_AUTH | SECTION_KEEPER | SECTION_MONITOR)
+#define TOKEN   SECTION_TOKEN
+#define EVERY   (SECTION_WORKER | SECTION_AUTH | SECTION_KEEPER | SECTION_MONITOR | SECTION_TOKEN)
 #define DAY     86400
 #define WEEK    604800
 #define END                                                                                        \
@@ -65,6 +66,11 @@ static const struct option_word backend_tls[] = {
 static const struct option_word backend_verify[] = {
 	{ "ca", VERIFY_CA, false }, { "none", VERIFY_NONE, false },
 	{ "pin", 0, true },         { "dane", 0, true },
+	{ NULL, 0, false },
+};
+
+static const struct option_word key_words[] = {
+	{ "pkcs11", OPTION_WORD_PREFIX, false },
 	{ NULL, 0, false },
 };
 
@@ -147,8 +153,9 @@ static const struct option certificate_rows[] = {
 	  .flags = OPTION_REQUIRED,
 	  .min = 1,
 	  .max = 4096,
+	  .words = key_words,
 	  .help = "PEM file with its private key, not encrypted; nobody but its owner should be "
-		  "able to read it." },
+		  "able to read it. Or `pkcs11:...`: it is [in a token](#keys-in-tokens)." },
 	{ .name = "ocsp",
 	  .type = OPTION_PATH,
 	  .offset = AT(ocsp),
@@ -529,6 +536,30 @@ static const struct option ticket_rows[] = {
 	END,
 };
 
+static const struct option pkcs11_rows[] = {
+	{ .name = "module",
+	  .type = OPTION_PATH,
+	  .offset = AT(tls.pkcs11.module),
+	  .sections = TOKEN,
+	  .min = 1,
+	  .max = 4096,
+	  .help = "The tokens' PKCS#11 library, loaded by a process of its own." },
+	{ .name = "pin_file",
+	  .type = OPTION_PATH,
+	  .offset = AT(tls.pkcs11.pin_file),
+	  .min = 1,
+	  .max = 4096,
+	  .help = "File with their user PIN, one line; only its owner may have any right to it, "
+		  "and "
+		  "that is root or whoever starts Postern. Without it nobody logs in to them." },
+	{ .name = "pin",
+	  .type = OPTION_BLOB,
+	  .offset = AT(tls.pkcs11.pin),
+	  .flags = OPTION_INTERNAL | OPTION_SECRET,
+	  .sections = TOKEN },
+	END,
+};
+
 static const struct option tls_rows[] = {
 	{ .name = "certificates",
 	  .type = OPTION_LIST,
@@ -580,6 +611,11 @@ static const struct option tls_rows[] = {
 	  .type = OPTION_GROUP,
 	  .rows = client_certificate_rows,
 	  .help = "Certificates that clients log in with." },
+	{ .name = "pkcs11",
+	  .type = OPTION_GROUP,
+	  .sections = TOKEN,
+	  .rows = pkcs11_rows,
+	  .help = "Private keys in tokens; see [Keys in tokens](#keys-in-tokens)." },
 	{ .name = "ocsp",
 	  .type = OPTION_WORD,
 	  .offset = AT(tls.ocsp),
@@ -867,7 +903,9 @@ const struct option option_table[] = {
 	  .max = 32,
 	  .flags = OPTION_RESTART,
 	  .shown = "`user`",
-	  .help = "Whom the keeper of the private keys runs as; a user of its own is advised." },
+	  .help = "Whom the keeper of the private keys runs as, and the process that asks tokens; "
+		  "a "
+		  "user of its own is advised." },
 	{ .name = "workers",
 	  .type = OPTION_INT,
 	  .offset = AT(workers),
@@ -893,7 +931,7 @@ const struct option option_table[] = {
 		  "shows, and are killed at any other; false is for debugging." },
 	{ .name = "tls",
 	  .type = OPTION_GROUP,
-	  .sections = WORKER | KEEPER | MONITOR,
+	  .sections = WORKER | KEEPER | MONITOR | TOKEN,
 	  .rows = tls_rows,
 	  .help = "TLS towards clients, for all listeners." },
 	{ .name = "listeners",

@@ -14,6 +14,7 @@ enum child_kind {
 	CHILD_AUTH,
 	CHILD_KEEPER,
 	CHILD_MONITOR,
+	CHILD_TOKEN,
 	CHILD_CHECKER,
 	CHILD_KINDS
 };
@@ -36,12 +37,14 @@ enum control_type {
 	CONTROL_CERTIFICATES,
 	/* To the checker and the keeper, the answer to WANT (certificate_message.h): descriptors of what could be opened. */
 	CONTROL_FILES,
-	/* To worker, keeper and monitor: u32 generation; one descriptor. Before PREPARE of that generation; alone, with the one in
-	 * force, it takes effect at once, and the keeper answers READY when it has the keys. */
+	/* To worker, keeper, token process and monitor: u32 generation; one descriptor. Before PREPARE of that generation; alone, with the one in
+	 * force, it takes effect at once, and keeper and token process answer READY when they have the keys. */
 	CONTROL_BOOK,
 	/* To the keeper and the checker: string path, string why it could not be opened ("": it could); its descriptor or none. Before
 	 * PREPARE, and alone when the file of ticket keys has changed (keeper_tickets.h). */
 	CONTROL_TICKETS,
+	/* To the token process, before PREPARE of what is in force already: a key that is missing is told and tried again, and is no fault. */
+	CONTROL_AGAIN,
 	CONTROL_AUDIT, /* to the checker, before PREPARE: AUDITED is wanted as well */
 	/* child to supervisor */
 	/* u32 generation, then warnings as the faults of FAILED; the checker adds a string (the TLS library's version), u32 count and per

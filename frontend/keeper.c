@@ -81,7 +81,8 @@ static bool is_complete(struct keeper *keeper)
 	const struct book *book = keeper->force.book;
 
 	for (uint32_t i = 0; book && i < book_key_count(book); i++)
-		if (!keeper_keys_has(keeper->keys, book_key(book, i)))
+		if (!book_key_in_token(book, i) &&
+		    !keeper_keys_has(keeper->keys, book_key(book, i)))
 			return false;
 	return true;
 }

@@ -90,7 +90,8 @@ static bool ask_ahead(struct keeper_fetch *fetch, struct job *job)
 	uint32_t count = book && !job->aborted ? book_key_count(book) : 0;
 
 	for (; job->next < count && fetch->asked < AHEAD; job->next++)
-		if (!keeper_keys_has(fetch->keys, book_key(book, job->next)) &&
+		if (!book_key_in_token(book, job->next) &&
+		    !keeper_keys_has(fetch->keys, book_key(book, job->next)) &&
 		    !ask(fetch, book_key_entry(book, job->next)))
 			return false;
 	return true;

@@ -31,6 +31,7 @@ static const char *const reasons[METRIC_REASONS] = {
 	"tls_record",
 	"client_certificate",
 	"no_client_certificate",
+	"token",
 	"other",
 };
 
@@ -90,7 +91,7 @@ static const struct family families[] = {
 	  { { "result", tickets, METRIC_TICKET_RESULTS } } },
 	{ "postern_signatures_total",
 	  "counter",
-	  "What came of asking the keeper for a signature.",
+	  "What came of asking the keeper, or a token, for a signature.",
 	  METRIC_SIGNATURES,
 	  { { "result", signatures, METRIC_SIGNATURE_RESULTS } } },
 	{ "postern_received_bytes_total",

@@ -9,7 +9,7 @@
 #include "frontend/session_table.h"
 #include "frontend/shared.h"
 
-/* What came of asking the keeper: METRIC_UNSIGNED_LATE when it did not answer in time. */
+/* What came of asking the keeper or a token: METRIC_UNSIGNED_LATE when the keeper did not answer in time. */
 enum metric_signature {
 	METRIC_SIGNED,
 	METRIC_UNSIGNED_FAILED,
@@ -19,7 +19,7 @@ enum metric_signature {
 
 enum metric_result { METRIC_ACCEPTED, METRIC_REFUSED, METRIC_TEMPORARY, METRIC_RESULTS };
 
-#define METRIC_REASONS        19 /* of `refused`; the last one stands for all others */
+#define METRIC_REASONS        20 /* of `refused`; the last one stands for all others */
 #define METRIC_VERSIONS       3  /* of TLS */
 #define METRIC_TICKET_RESULTS 6
 

@@ -42,11 +42,12 @@ enum option_section {
 	SECTION_AUTH = 2,
 	SECTION_MONITOR = 4,
 	SECTION_LOGIN = 8,
-	SECTION_KEEPER = 16
+	SECTION_KEEPER = 16,
+	SECTION_TOKEN = 32
 };
 
-/* `value` of the words of a path: whether ":/path" may follow. */
-enum option_path_word { OPTION_WORD_ALONE, OPTION_WORD_PATH };
+/* `value` of the words of a path: whether ":/path" may follow, or something has to. */
+enum option_path_word { OPTION_WORD_ALONE, OPTION_WORD_PATH, OPTION_WORD_PREFIX };
 
 struct option_word {
 	const char *name; /* NULL ends the list */

@@ -3,12 +3,14 @@
 #include "frontend/key_parts.h"
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
+#include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define EXPONENT_MAX 32
 
@@ -123,4 +125,55 @@ int public_key_rsa(const struct public_key *key, const uint8_t *in, size_t len, 
 	EVP_PKEY_CTX_free(ctx);
 	ERR_clear_error();
 	return done ? 0 : -1;
+}
+
+static bool rsa_verifies(const struct public_key *key, const uint8_t *in, size_t len,
+			 const uint8_t *signature, size_t signature_len)
+{
+	uint8_t block[KEY_SIGNATURE_MAX];
+	size_t block_len;
+
+	return public_key_rsa(key, signature, signature_len, block, &block_len) == 0 &&
+	       block_len == len && memcmp(block, in, len) == 0;
+}
+
+bool public_key_verifies(const struct public_key *key, const uint8_t *in, size_t len,
+			 const uint8_t *signature, size_t signature_len)
+{
+	EVP_PKEY_CTX *ctx;
+	bool good;
+
+	if (key->type == KEY_RSA)
+		return rsa_verifies(key, in, len, signature, signature_len);
+	if (key->type != KEY_EC)
+		return false;
+	ctx = EVP_PKEY_CTX_new(key->pkey, NULL);
+	good = ctx != NULL && EVP_PKEY_verify_init(ctx) == 1 &&
+	       EVP_PKEY_verify(ctx, signature, signature_len, in, len) == 1;
+	EVP_PKEY_CTX_free(ctx);
+	ERR_clear_error();
+	return good;
+}
+
+bool public_key_ecdsa_der(const uint8_t *numbers, size_t len, uint8_t out[KEY_SIGNATURE_MAX],
+			  size_t *out_len)
+{
+	ECDSA_SIG *signature = ECDSA_SIG_new();
+	BIGNUM *r = BN_bin2bn(numbers, (int)(len / 2), NULL);
+	BIGNUM *s = BN_bin2bn(numbers + len / 2, (int)(len / 2), NULL);
+	int size = 0;
+
+	if (signature != NULL && r != NULL && s != NULL && ECDSA_SIG_set0(signature, r, s) == 1) {
+		size = i2d_ECDSA_SIG(signature, NULL);
+		if (len == 0 || len % 2 != 0 || size > KEY_SIGNATURE_MAX)
+			size = 0;
+		else
+			size = i2d_ECDSA_SIG(signature, &out);
+	} else {
+		BN_free(r);
+		BN_free(s);
+	}
+	ECDSA_SIG_free(signature);
+	*out_len = size > 0 ? (size_t)size : 0;
+	return size > 0;
 }

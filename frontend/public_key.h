@@ -27,4 +27,12 @@ bool public_key_numbers(const struct public_key *, struct public_key_number *mod
 int public_key_rsa(const struct public_key *, const uint8_t *in, size_t len, uint8_t *out,
 		   size_t *out_len);
 
+/* Whether it is a signature of that input by this key's private half, both as of key_sign(); not for Ed25519. */
+bool public_key_verifies(const struct public_key *, const uint8_t *in, size_t len,
+			 const uint8_t *signature, size_t signature_len);
+
+/* The two numbers of an ECDSA signature, side by side, as key_sign() gives them (DER). False: they are none. */
+bool public_key_ecdsa_der(const uint8_t *numbers, size_t len, uint8_t out[KEY_SIGNATURE_MAX],
+			  size_t *out_len);
+
 #endif

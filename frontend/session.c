@@ -2,6 +2,7 @@
 #include "frontend/session.h"
 #include "frontend/attempt.h"
 #include "frontend/backend_login.h"
+#include "frontend/client_tls.h"
 #include "frontend/metrics.h"
 #include "frontend/preauth.h"
 #include "frontend/relay.h"
@@ -299,7 +300,7 @@ static bool wants_client(const struct session *s)
 	switch (s->state) {
 	case SESSION_ACCEPTED:
 	case SESSION_HANDSHAKE:
-		return true;
+		return client_tls_wants_client(s);
 	case SESSION_DIALOGUE:
 		return transport_writable(&s->client);
 	case SESSION_RELAY:

@@ -263,6 +263,12 @@ static void on_failed(struct children *children, const struct child *child,
 		supervisor->status = EX_CONFIG;
 		return;
 	}
+	if (supervisor->phase == SUPERVISOR_STARTING && child->kind == CHILD_TOKEN) {
+		config_faults_print(faults, stderr);
+		supervisor->status = EX_CONFIG;
+		stop(supervisor);
+		return;
+	}
 	for (size_t i = 0; i < faults->count; i++)
 		log_event(LOG_LEVEL_ERROR, "child_failed", "%s:%d: %s", faults->items[i].file,
 			  faults->items[i].line, faults->items[i].text);

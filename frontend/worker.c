@@ -1,5 +1,6 @@
 /* worker - the loop of one process: what the supervisor tells it, and the housekeeping between turns. See worker.h. */
 #include "frontend/worker.h"
+#include "frontend/client_tls.h"
 #include "frontend/limit.h"
 #include "frontend/listener.h"
 #include "frontend/log_target.h"
@@ -60,6 +61,24 @@ static void auth_stuck(void *owner, unsigned index, unsigned incarnation)
 static void keeper_stuck(void *owner, uint32_t incarnation)
 {
 	tell_stuck(owner, CHILD_KEEPER, 0, incarnation);
+}
+
+static void token_stuck(void *owner, uint32_t incarnation)
+{
+	tell_stuck(owner, CHILD_TOKEN, 0, incarnation);
+}
+
+static void token_answered(void *owner, uint64_t session, const uint8_t *signature, size_t len)
+{
+	struct worker *w = owner;
+	struct session *s = session_table_find(&w->sessions, session);
+
+	metrics_add(w->shared, w->start->index,
+		    METRIC_SIGNATURES +
+			    (unsigned)(signature != NULL ? METRIC_SIGNED : METRIC_UNSIGNED_FAILED),
+		    1);
+	if (s != NULL)
+		client_tls_signed(s, signature, len);
 }
 
 static void auth_busy(void *owner)
@@ -365,6 +384,19 @@ static void keeper_message(struct worker *w, bool up, unsigned incarnation, int 
 	}
 }
 
+static void token_message(struct worker *w, unsigned type, unsigned incarnation, int *fds,
+			  size_t nfds)
+{
+	if (type == CONTROL_PEER_DOWN) {
+		token_client_down(&w->token, incarnation);
+	} else if (type == CONTROL_PEER_RETIRE) {
+		token_client_retire(&w->token, incarnation);
+	} else if (nfds == 1) {
+		token_client_up(&w->token, incarnation, fds[0]);
+		fds[0] = -1;
+	}
+}
+
 static void peer_message(struct worker *w, unsigned type, struct message_reader *message, int *fds,
 			 size_t nfds)
 {
@@ -379,6 +411,10 @@ static void peer_message(struct worker *w, unsigned type, struct message_reader 
 	}
 	if (kind == CHILD_KEEPER) {
 		keeper_message(w, type == CONTROL_PEER_UP, incarnation, fds, nfds);
+		return;
+	}
+	if (kind == CHILD_TOKEN) {
+		token_message(w, type, incarnation, fds, nfds);
 		return;
 	}
 	if (kind != CHILD_AUTH || w->auth == NULL)
@@ -473,11 +509,14 @@ static int sign(void *worker, const uint8_t id[KEY_ID_LEN], enum key_algorithm a
 
 static void init(struct worker *w, const struct child_start *start, struct ev_loop *loop)
 {
+	static const struct token_client_handlers token_handlers = { token_answered, token_stuck };
+
 	*w = (struct worker) { .start = start, .loop = loop };
 	w->descriptors = descriptor_limit();
 	session_table_init(&w->sessions);
 	monitor_link_init(&w->monitor);
 	keeper_client_init(&w->keeper, keeper_stuck, w);
+	token_client_init(&w->token, loop, &token_handlers, w);
 	worker_tickets_init(&w->tickets, loop, &w->keeper);
 	TAILQ_INIT(&w->resumed);
 	ev_timer_init(&w->drain_timer, drain_time_over, 0, 0);
@@ -500,6 +539,7 @@ static void cleanup(struct worker *w)
 	auth_client_free(w->auth);
 	worker_tickets_cleanup(&w->tickets);
 	keeper_client_cleanup(&w->keeper);
+	token_client_cleanup(&w->token);
 	monitor_link_cleanup(&w->monitor);
 	channel_cleanup(&w->supervisor);
 	shared_unmap(w->shared);

@@ -9,6 +9,7 @@
 #include "frontend/child.h"
 #include "frontend/generation.h"
 #include "frontend/keeper_client.h"
+#include "frontend/token_client.h"
 #include "frontend/monitor_link.h"
 #include "frontend/session_table.h"
 #include "frontend/shared.h"
@@ -31,6 +32,7 @@ struct worker {
 	struct worker_tickets tickets;
 	struct monitor_link monitor;
 	struct keeper_client keeper;
+	struct token_client token;
 	struct shared *shared;
 	struct session_table sessions;
 	uint32_t last_session;

@@ -70,6 +70,7 @@ def test_the_gate_is_pure(name):
     (r"seccomp\.h$", {"frontend/syscalls.c"}),
     (r"microhttpd", {"frontend/status_http.c"}),
     (r"curl/", {"frontend/ocsp_http.c"}),
+    (r"p11-kit/", {"frontend/token_module.c"}),
 ])
 def test_a_library_is_known_to_one_file(library, files):
     assert who_includes(library) == files

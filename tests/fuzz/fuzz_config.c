@@ -45,14 +45,14 @@ static void check_again(const struct config *config, enum child_kind kind)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const enum child_kind kinds[] = { CHILD_WORKER, CHILD_AUTH, CHILD_MONITOR,
-						 CHILD_CHECKER, CHILD_KEEPER };
+	static const enum child_kind kinds[] = { CHILD_WORKER,  CHILD_AUTH,   CHILD_MONITOR,
+						 CHILD_CHECKER, CHILD_KEEPER, CHILD_TOKEN };
 	enum child_kind kind;
 	struct config *config;
 
 	if (size < 1 || size > CONTROL_MESSAGE_MAX / 2)
 		return 0;
-	kind = kinds[data[0] % 5];
+	kind = kinds[data[0] % 6];
 	config = take(data + 1, size - 1, kind);
 	if (config == NULL)
 		return 0;

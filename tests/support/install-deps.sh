@@ -8,11 +8,11 @@
 set -eu
 
 build="gcc make libc6-dev pkg-config libwolfssl-dev libsasl2-dev libconfig-dev libev-dev libssl-dev libseccomp-dev libmicrohttpd-dev
-	libcurl4-gnutls-dev libsasl2-modules"
+	libcurl4-gnutls-dev libp11-kit-dev libsasl2-modules"
 demo="$build python3 openssl curl swaks libnet-ssleay-perl msmtp
 	dovecot-core dovecot-imapd dovecot-pop3d dovecot-lmtpd postfix"
 test="$demo sasl2-bin libsasl2-modules-db gsasl libcmocka-dev python3-pytest python3-pytest-xdist gnutls-bin isync fetchmail valgrind logrotate
-	systemd procps groff-base clang clang-format clang-tidy libclang-rt-14-dev fail2ban"
+	systemd procps groff-base clang clang-format clang-tidy libclang-rt-14-dev fail2ban softhsm2 opensc"
 
 # What Postern takes the place of, for the tests of moving from there.
 test="$test nginx libnginx-mod-mail dovecot-submissiond dovecot-sqlite"

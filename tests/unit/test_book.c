@@ -256,6 +256,27 @@ static void a_bad_entry_keeps_its_place_and_nothing_else(void **state)
 	book_drop(book);
 }
 
+static void a_key_is_in_a_token_when_no_entry_has_it_in_a_file(void **state)
+{
+	struct book_entry entries[] = {
+		entry_of(0, 4, NAMES("a.test")),
+		entry_of(0, 9, NAMES("b.test")),
+		entry_of(0, 4, NAMES("c.test")),
+	};
+	struct book *book;
+
+	entries[0].flags = entries[1].flags = BOOK_TOKEN;
+	entries[0].key_source = entries[1].key_source = "pkcs11:object=x";
+	book = book_of(entries, 3);
+	assert_int_equal(book_key_entry(book, 0), 2);
+	assert_false(book_key_in_token(book, 0));
+	assert_true(book_key_in_token(book, 1));
+	book_drop(book);
+	book = book_of(entries, 2);
+	assert_true(book_key_in_token(book, 0));
+	book_drop(book);
+}
+
 static void each_key_is_told_once(void **state)
 {
 	const struct book_entry entries[] = {
@@ -529,6 +550,7 @@ int main(void)
 		cmocka_unit_test(the_default_brings_the_others_of_its_first_name),
 		cmocka_unit_test(the_default_stands_before_the_others),
 		cmocka_unit_test(a_bad_entry_keeps_its_place_and_nothing_else),
+		cmocka_unit_test(a_key_is_in_a_token_when_no_entry_has_it_in_a_file),
 		cmocka_unit_test(each_key_is_told_once),
 		cmocka_unit_test(an_entry_is_copied_from_another_book),
 		cmocka_unit_test(an_empty_book_is_one),

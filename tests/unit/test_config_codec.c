@@ -256,7 +256,7 @@ static void a_checker_sees_what_a_worker_and_an_auth_process_see(void **state)
 static void a_section_cut_anywhere_is_refused(void **state)
 {
 	static const enum child_kind kinds[] = { CHILD_WORKER, CHILD_AUTH, CHILD_KEEPER,
-						 CHILD_MONITOR };
+						 CHILD_MONITOR, CHILD_TOKEN };
 	struct fixture *f = *state;
 
 	for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {

@@ -310,12 +310,43 @@ static void only_a_worker_gets_the_master_password(void **state)
 	assert_false(section_holds(f->config, CHILD_CHECKER, "of-the-master"));
 }
 
+static void only_the_token_process_gets_the_pin(void **state)
+{
+	static const enum child_kind others[] = { CHILD_WORKER, CHILD_AUTH, CHILD_KEEPER,
+						  CHILD_MONITOR, CHILD_CHECKER };
+	struct fixture *f = *state;
+
+	f->config->tls.pkcs11.module = "/dev/null";
+	f->config->tls.pkcs11.pin_file = f->pool.master_password_file;
+	write_master("of-the-token\n", 13, 0600);
+	config_read_files(&f->loader);
+	assert_int_equal(f->faults.errors, 0);
+	assert_int_equal(f->config->tls.pkcs11.pin.len, 12);
+	assert_true(section_holds(f->config, CHILD_TOKEN, "of-the-token"));
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		assert_false(section_holds(f->config, others[i], "of-the-token"));
+}
+
+static void a_pin_that_others_may_read_is_a_fault(void **state)
+{
+	struct fixture *f = *state;
+
+	f->config->tls.pkcs11.module = "/dev/null";
+	f->config->tls.pkcs11.pin_file = f->pool.master_password_file;
+	write_master("of-the-token\n", 13, 0640);
+	config_read_files(&f->loader);
+	assert_int_equal(f->faults.errors, 1);
+	assert_non_null(strstr(f->faults.items[0].text, "\"pin_file\": others than its owner"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(who_decides_on_the_password_is_shown_it),
+		TEST(only_the_token_process_gets_the_pin),
+		TEST(a_pin_that_others_may_read_is_a_fault),
 		TEST(a_pool_that_no_route_uses_may_log_in_as_it_likes),
 		TEST(xclient_is_for_submission_alone),
 		TEST(a_master_user_is_one_that_a_server_may_be_told),

@@ -128,6 +128,46 @@ static void the_public_key_opens_what_the_private_one_signed(void **state)
 	public_key_free(of_ec);
 }
 
+static void the_public_key_verifies(void **state)
+{
+	const struct pem_pair *const pairs[] = { &ec, &rsa };
+	static const enum key_algorithm algorithms[] = { KEY_SIGN_ECDSA, KEY_SIGN_RSA };
+	static const size_t lens[] = { 32, 256 };
+	uint8_t in[256] = { 0, 1, 2 }, signature[KEY_SIGNATURE_MAX];
+	char why[256];
+
+	for (size_t i = 0; i < 2; i++) {
+		struct key *key = from_pem(pairs[i]->key, why);
+		struct public_key *public = public_of(pairs[i]->chain, why);
+		struct public_key *stranger = public_of(other.chain, why);
+		size_t len;
+
+		assert_int_equal(key_sign(key, algorithms[i], in, lens[i], signature, &len), 0);
+		assert_true(public_key_verifies(public, in, lens[i], signature, len));
+		assert_false(public_key_verifies(stranger, in, lens[i], signature, len));
+		assert_false(public_key_verifies(public, in, lens[i], signature, len - 1));
+		in[5] ^= 1;
+		assert_false(public_key_verifies(public, in, lens[i], signature, len));
+		key_free(key);
+		public_key_free(public);
+		public_key_free(stranger);
+	}
+}
+
+static void numbers_of_an_ecdsa_signature(void **state)
+{
+	static const uint8_t expected[] = { 0x30, 0x0b, 0x02, 0x02, 0x12, 0x34, 0x02,
+					    0x05, 0x00, 0xff, 0x00, 0x00, 0x01 };
+	uint8_t numbers[] = { 0, 0, 0x12, 0x34, 0xff, 0, 0, 1 }, out[KEY_SIGNATURE_MAX];
+	size_t len;
+
+	assert_true(public_key_ecdsa_der(numbers, sizeof(numbers), out, &len));
+	assert_int_equal(len, sizeof(expected));
+	assert_memory_equal(out, expected, sizeof(expected));
+	assert_false(public_key_ecdsa_der(numbers, 7, out, &len));
+	assert_false(public_key_ecdsa_der(numbers, 0, out, &len));
+}
+
 static void an_ed25519_key_signs_messages(void **state)
 {
 	/* RFC 8032 7.1, TEST 2 */
@@ -195,6 +235,8 @@ int main(void)
 		cmocka_unit_test(the_name_is_the_hash_of_the_public_key_info),
 		cmocka_unit_test(a_key_of_another_type_is_refused),
 		cmocka_unit_test(the_public_key_opens_what_the_private_one_signed),
+		cmocka_unit_test(the_public_key_verifies),
+		cmocka_unit_test(numbers_of_an_ecdsa_signature),
 		cmocka_unit_test(an_ed25519_key_signs_messages),
 		cmocka_unit_test(digests_are_chosen_by_their_length),
 	};
