@@ -427,6 +427,11 @@ static void watch_signals(struct supervisor *supervisor)
 
 static void unwatch_signals(struct supervisor *supervisor)
 {
+	sigset_t all;
+
+	/* One that comes now is too late to change how we end. */
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, NULL);
 	for (size_t i = 0; i < sizeof(supervisor->signals) / sizeof(supervisor->signals[0]); i++)
 		ev_signal_stop(supervisor->loop, &supervisor->signals[i]);
 	ev_timer_stop(supervisor->loop, &supervisor->deadline);

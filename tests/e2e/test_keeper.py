@@ -269,5 +269,6 @@ def test_a_keeper_that_asks_for_what_has_been_taken_back_lives(launch_once, stor
         before = waits_of(keeper)
         os.kill(keeper, signal.SIGCONT)
         wait_for(lambda: waits_of(keeper) > before, "what it says to that")
+    wait_for(lambda: one.status is not None, "the end that was asked for")
     one.stop()
     assert not one.events("child_died", kind="keeper")

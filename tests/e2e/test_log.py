@@ -177,7 +177,8 @@ def test_a_daemon_that_restarts_is_found_again_and_nobody_waits_meanwhile(front,
     daemon = Syslog(short_path, one.hear).start()
     try:
         one.start()
-        one.wait_event("certificate_expires")    # the last line of the start
+        one.wait_event("certificate_expires")    # the last lines of the start
+        one.wait_event("ticket_key")
         daemon.stop(leave_the_path=not clean)
         lost = [session(one, context) for _ in range(5)][:-1]    # the end of the last may be later
         daemon.start()

@@ -251,6 +251,13 @@ def test_a_second_sigterm_ends_a_drain(front, context):
         one.stop(signal.SIGTERM)
 
 
+def test_signals_to_the_last_do_not_change_the_status(front):
+    one = front()
+    while one.status is None:
+        one.signal(signal.SIGTERM)
+    one.stop()
+
+
 def test_a_drain_frees_the_addresses_and_ends_at_its_deadline(front, context):
     one = front(limits="drain_timeout = 2;")
     with clients.enter(one.port("imap", "implicit"), "imap", "implicit", context, "alice", "right"):
