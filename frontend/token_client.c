@@ -101,6 +101,15 @@ static bool take(struct token_client *client, const struct keeper_answer *answer
 	return true;
 }
 
+/* That it has died, the supervisor sees; that it speaks nonsense, nobody else. */
+static void lose_and_tell(struct token_client *client)
+{
+	uint32_t incarnation = client->incarnation;
+
+	lose(client);
+	client->handlers->stuck(client->owner, incarnation);
+}
+
 /* False: nothing more for now. */
 static bool receive(struct token_client *client)
 {
@@ -110,9 +119,13 @@ static bool receive(struct token_client *client)
 
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
-	if (got <= 0 || (size_t)got > sizeof(packet) ||
-	    !keeper_answer_decode(packet, (size_t)got, &answer) || !take(client, &answer)) {
+	if (got <= 0) {
 		lose(client);
+		return false;
+	}
+	if ((size_t)got > sizeof(packet) || !keeper_answer_decode(packet, (size_t)got, &answer) ||
+	    !take(client, &answer)) {
+		lose_and_tell(client);
 		return false;
 	}
 	explicit_bzero(packet, sizeof(packet));

@@ -15,7 +15,7 @@
 struct token_client_handlers {
 	/* NULL: there is no signature. */
 	void (*answered)(void *owner, uint64_t session, const uint8_t *signature, size_t len);
-	/* Requests wait and none has been answered for half a minute. */
+	/* Requests wait and none has been answered for half a minute; or what it says is no answer. */
 	void (*stuck)(void *owner, uint32_t incarnation);
 };
 

@@ -13,6 +13,7 @@ static struct token_client client;
 static int far;
 static char heard[256]; /* "1=signature 2=- " */
 static bool ask_again;
+static uint32_t complained_of; /* an incarnation */
 
 static bool ask(uint64_t session)
 {
@@ -35,6 +36,7 @@ static void answered(void *owner, uint64_t session, const uint8_t *signature, si
 
 static void stuck(void *owner, uint32_t incarnation)
 {
+	complained_of = incarnation;
 }
 
 static void turn(void)
@@ -82,6 +84,7 @@ static int setup(void **state)
 	token_client_init(&client, loop, &handlers, NULL);
 	heard[0] = '\0';
 	ask_again = false;
+	complained_of = 0;
 	far = -1;
 	return 0;
 }
@@ -142,6 +145,7 @@ static void its_death_fails_what_waits_and_no_more(void **state)
 	turn();
 	assert_string_equal(heard, "1=- 2=- ");
 	assert_int_equal(client.count, 0);
+	assert_int_equal(complained_of, 0); /* the supervisor sees that itself */
 }
 
 static void a_new_one_takes_the_place_of_the_old(void **state)
@@ -178,13 +182,14 @@ static void one_that_retires_answers_what_it_has(void **state)
 	assert_int_equal(recv(far, &octet, 1, MSG_DONTWAIT), 0);
 }
 
-static void nonsense_ends_it(void **state)
+/* Nobody but us knows that it is of no use any more. */
+static void nonsense_ends_it_and_is_told(void **state)
 {
-	for (int i = 0; i < 3; i++) {
+	for (uint32_t i = 0; i < 3; i++) {
 		static const uint8_t huge[KEEPER_PACKET_MAX + 1] = { 1 };
 
 		heard[0] = '\0';
-		process_comes(1);
+		process_comes(i + 1);
 		assert_true(ask(1));
 		if (i == 0)
 			assert_int_equal(send(far, "?", 1, 0), 1);
@@ -194,6 +199,7 @@ static void nonsense_ends_it(void **state)
 			say(hear() + 1, KEEPER_DONE, "of nobody");
 		turn();
 		assert_string_equal(heard, "1=- ");
+		assert_int_equal(complained_of, i + 1);
 		assert_false(ask(2));
 		close(far);
 		far = -1;
@@ -233,7 +239,7 @@ int main(void)
 		TEST(its_death_fails_what_waits_and_no_more),
 		TEST(a_new_one_takes_the_place_of_the_old),
 		TEST(one_that_retires_answers_what_it_has),
-		TEST(nonsense_ends_it),
+		TEST(nonsense_ends_it_and_is_told),
 		TEST(too_many_are_not_taken),
 		TEST(what_the_channel_does_not_take_is_refused),
 	};
