@@ -185,6 +185,43 @@ static void a_wrong_signature(void **state)
 	tls_context_drop(context);
 }
 
+static void lie(struct tls_context *context, const uint8_t *lie, size_t len)
+{
+	struct tls_request request;
+	struct pair p;
+
+	open_pair(&p, context, TLS1_3_VERSION);
+	wait_for(&p, &request);
+	tls_signed(p.server, lie, len);
+	for (int turn = 0; turn < 4; turn++) {
+		assert_int_not_equal(step(&p), TLS_DONE);
+		SSL_do_handshake(p.client);
+		carry(&p);
+	}
+	assert_false(SSL_is_init_finished(p.client));
+	close_pair(&p);
+}
+
+/* Of any length, as of a process that is not what it was. */
+static void lies(void **state)
+{
+	static const uint8_t octets[] = { 0x00, 0x30, 0xff };
+	uint8_t data[KEY_SIGNATURE_MAX];
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct tls_context *context = context_of(kinds[i]);
+
+		for (size_t j = 0; j < sizeof(octets); j++) {
+			memset(data, octets[j], sizeof(data));
+			for (size_t len = 0; len < 4; len++)
+				lie(context, data, len);
+			for (size_t len = 8; len <= sizeof(data); len += 24)
+				lie(context, data, len);
+		}
+		tls_context_drop(context);
+	}
+}
+
 static void an_answer_that_nobody_waits_for(void **state)
 {
 	struct tls_context *context = context_of("P-256");
@@ -262,6 +299,7 @@ int main(void)
 		cmocka_unit_test(two_at_a_time),
 		cmocka_unit_test(no_signature),
 		cmocka_unit_test(a_wrong_signature),
+		cmocka_unit_test(lies),
 		cmocka_unit_test(an_answer_that_nobody_waits_for),
 		cmocka_unit_test(a_session_that_ends_while_it_waits),
 		cmocka_unit_test(tls_1_2_is_not_spoken_with_such_a_key),
