@@ -13,8 +13,10 @@
 #include "frontend/token_peers.h"
 #include <stdlib.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #define RETRY_INTERVAL 3. /* seconds */
+#define END_SECONDS    2  /* for what is being signed when the process ends */
 #define STAY_SECONDS                                                                               \
 	60. /* of a key that no book names any more: workers may be on their way to the new one */
 
@@ -109,13 +111,20 @@ static void log_missing(const struct config_faults *faults)
 	}
 }
 
+/* The time of the loop has stood still while tokens were asked. */
+static void retry_later(struct token *token)
+{
+	ev_now_update(token->loop);
+	ev_timer_again(token->loop, &token->retry);
+}
+
 /* What is missing is told, once for each book. */
 static void fetch(struct token *token, const struct setup *setup)
 {
 	struct config_faults faults = { 0 };
 
 	if (!token_keys_fetch(token->keys, setup->book, setup->config, &faults))
-		ev_timer_again(token->loop, &token->retry);
+		retry_later(token);
 	log_missing(&faults);
 	config_faults_cleanup(&faults);
 }
@@ -128,6 +137,8 @@ static void on_retry(struct ev_loop *loop, ev_timer *timer, int events)
 	if (token->force.config == NULL ||
 	    token_keys_fetch(token->keys, token->force.book, token->force.config, &faults))
 		ev_timer_stop(loop, timer);
+	else
+		retry_later(token);
 	config_faults_cleanup(&faults);
 }
 
@@ -135,6 +146,10 @@ static void on_sweep(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct token *token = timer->data;
 
+	if (token->prepared.config != NULL) { /* its keys may be about to be needed */
+		ev_timer_again(loop, timer);
+		return;
+	}
 	ev_timer_stop(loop, timer);
 	if (token->force.book != NULL)
 		token_keys_sweep(token->keys, token->force.book);
@@ -226,6 +241,7 @@ static bool commit(struct token *token, struct message_reader *message)
 	token->prepared = (struct setup) { 0 };
 	log_set_level((enum log_level)token->force.config->log.level);
 	ev_timer_again(token->loop, &token->sweep);
+	retry_later(token); /* what was missing may be so still */
 	return prepared_serving(&token->supervisor, generation);
 }
 
@@ -365,6 +381,7 @@ int token_run(const struct child_start *start)
 
 	if (start_up(&token, start))
 		ev_run(token.loop, 0);
+	alarm(END_SECONDS); /* a library that hangs does not keep the process */
 	clean_up(&token);
 	return token.status;
 }

@@ -125,6 +125,19 @@ void token_module_retry(struct token_module *module)
 
 /* ---- tokens ---- */
 
+/* A token that was taken out, or was started anew, has forgotten the session, and who had logged in. That its PIN was refused stays. */
+static bool slot_reopen(struct token_module *module, struct slot *slot, char why[256])
+{
+	CK_SESSION_INFO info;
+	CK_RV rv = module->call->C_GetSessionInfo(slot->session, &info);
+
+	if (rv == CKR_OK)
+		return true;
+	rv = module->call->C_OpenSession(slot->id, CKF_SERIAL_SESSION, NULL, NULL, &slot->session);
+	slot->logged_in = false;
+	return rv == CKR_OK || fault(why, "the token gives no session", rv);
+}
+
 static struct slot *slot_open(struct token_module *module, CK_SLOT_ID id, char why[256])
 {
 	struct slot *slot;
@@ -132,7 +145,7 @@ static struct slot *slot_open(struct token_module *module, CK_SLOT_ID id, char w
 
 	LIST_FOREACH (slot, &module->slots, link)
 		if (slot->id == id)
-			return slot;
+			return slot_reopen(module, slot, why) ? slot : NULL;
 	slot = calloc(1, sizeof(*slot));
 	snprintf(why, 256, "out of memory");
 	if (slot == NULL)

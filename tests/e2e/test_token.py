@@ -12,7 +12,7 @@ import tempfile
 import pytest
 
 import test_status as status
-from support import certificates, clients, liars, ports, walls
+from support import certificates, clients, liars, ports, process, walls
 from support.postern import Listener, check
 from support.wait import wait_for
 from test_keeper import AS_ROOT, UNWRAPPED, holds, secrets_of, shake, stands_still
@@ -28,6 +28,7 @@ class Token:
 
     def __init__(self, folder, monkeypatch):
         self.folder = folder
+        self.module = MODULES[0]
         (folder / "tokens").mkdir()
         (folder / "softhsm2.conf").write_text(f"directories.tokendir = {folder}/tokens\nobjectstore.backend = file\nlog.level = ERROR\n")
         (folder / "pin").write_text(PIN + "\n")
@@ -58,7 +59,30 @@ class Token:
         return certificates.Certificate(pair.chain, f"pkcs11:token=front%20door;object={label}", pair.names)
 
     def options(self, pin="pin"):
-        return f'pkcs11: {{ module = "{MODULES[0]}"; pin_file = "{self.folder / pin}"; }};'
+        return f'pkcs11: {{ module = "{self.module}"; pin_file = "{self.folder / pin}"; }};'
+
+
+@pytest.fixture(scope="session")
+def shaky_library():
+    folder = tempfile.mkdtemp(prefix="postern-shaky-")
+    source = pathlib.Path(__file__).parent.parent / "support" / "shaky_module.c"
+    flags = subprocess.run(["pkg-config", "--cflags", "p11-kit-1"], check=True, capture_output=True, text=True).stdout.split()
+    subprocess.run(["cc", "-shared", "-fPIC", *flags, "-o", f"{folder}/shaky.so", source], check=True)
+    os.chmod(folder, 0o755)
+    yield pathlib.Path(folder) / "shaky.so"
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def shaky(token, shaky_library, monkeypatch):
+    """The token behind a library that fails as files in this folder say (tests/support/shaky_module.c)."""
+    folder = token.folder / "shaky"
+    folder.mkdir()
+    folder.chmod(0o777)
+    token.module = shaky_library
+    monkeypatch.setenv("SHAKY", str(folder))
+    monkeypatch.setenv("SHAKY_BEHIND", str(MODULES[0]))
+    return folder
 
 
 @pytest.fixture
@@ -297,6 +321,53 @@ def test_a_token_that_forgets_the_key_is_opened_anew(front, token, pair, context
     token.take(made, "mail", 1)
     wait_for(lambda: shake(one, context), "the key again")
     assert len(one.events("child_died", kind="token")) == 1
+
+
+@UNWRAPPED
+def test_a_library_that_hangs_does_not_outlive_the_supervisor(front, token, shaky, pair, context):
+    one = front(token.take(pair("ec"), "mail", 1))
+    family = process.descendants(one.pid)
+    with clients.enter(one.port("imap", "implicit"), "imap", "implicit", context, "alice", "any") as wire:
+        (shaky / "hang").touch()
+        half = Half(one, context)
+        wait_for_handshakes(one, 1, wire)
+        one.signal(signal.SIGKILL)
+        try:
+            wait_for(lambda: not any(map(process.is_alive, family)), "the end of a process whose library hangs")
+        finally:
+            (shaky / "hang").unlink()
+            one.kill()
+        assert not half.finish()
+
+
+@UNWRAPPED
+def test_a_key_that_is_missing_is_looked_for_also_where_that_takes_long(front, token, shaky, pair, authority, context, tmp_path):
+    made = token.take(pair("ec"), "mail", 1)
+    later = certificates.make_certificate(str(tmp_path / "later"), authority, ("localhost", "127.0.0.1"), key="ec")
+    one = front(made)
+    shutil.copy(later.chain, made.chain)
+    one.wait_event("key_missing")
+    one.wait_event("certificate_renewed")
+    (shaky / "slow").touch()
+    os.kill(one.children("token")[0], signal.SIGKILL)
+    one.wait_event("key_missing", count=2)
+    one.wait_event("child_started", kind="token")
+    token.take(later, "mail", 2)
+    (shaky / "slow").unlink()
+    wait_for(lambda: shake(one, context), "the new key")
+
+
+def test_a_token_that_forgets_us_while_a_key_is_missing(front, token, shaky, pair, authority, context, tmp_path):
+    made = token.take(pair("ec"), "mail", 1)
+    later = certificates.make_certificate(str(tmp_path / "later"), authority, ("localhost", "127.0.0.1"), key="ec")
+    one = front(made)
+    shutil.copy(later.chain, made.chain)
+    one.wait_event("key_missing")
+    one.wait_event("certificate_renewed")
+    (shaky / "forget").touch()
+    wait_for(lambda: not (shaky / "forget").exists(), "another look into the token")
+    token.take(later, "mail", 2)
+    wait_for(lambda: shake(one, context), "the new key")
 
 
 @AS_ROOT
