@@ -126,7 +126,7 @@ static int (*check_x25519)(const byte *, word32, int);
 
 /* Takes the place of the library's own, which it calls: that lets through the two points of order 8, with which every exchange comes to
  * zero (RFC 7748 6.1, RFC 8446 7.4.2, RFC 8422 5.11). Least significant octet first, as TLS has them. */
-int wc_curve25519_check_public(const byte *point, word32 len, int endian)
+int wc_curve25519_check_public(const byte *pub, word32 pubSz, int endian)
 {
 	static const byte weak[][CURVE25519_KEYSIZE] = {
 		{ 0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3,
@@ -138,9 +138,9 @@ int wc_curve25519_check_public(const byte *point, word32 len, int endian)
 	};
 
 	for (size_t i = 0; i < sizeof(weak) / sizeof(weak[0]); i++)
-		if (len == CURVE25519_KEYSIZE && memcmp(point, weak[i], len) == 0)
+		if (pubSz == CURVE25519_KEYSIZE && memcmp(pub, weak[i], pubSz) == 0)
 			return ECC_BAD_ARG_E;
-	return check_x25519(point, len, endian);
+	return check_x25519(pub, pubSz, endian);
 }
 
 /* ---- what is looked up ------------------------------------------------------------------------------------------------ */
